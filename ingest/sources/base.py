@@ -1,0 +1,87 @@
+"""What every publisher's module declares: who publishes, under which terms, and how a vintage is read.
+
+What belongs here: the ``Source`` record and the checks that all readers share. What does not:
+anything about one publisher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from ingest.errors import SourceChanged
+
+Reader = Callable[[Path, str], dict[str, pl.DataFrame]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One publisher's product.
+
+    Attributes:
+        name: slug, the ``source`` value of every row made from it.
+        publisher: organisation.
+        title: product.
+        licence: SPDX name or short name of the terms.
+        licence_url: where the terms are.
+        homepage: where the data are found.
+        citation: how to cite, with ``{vintage}`` for the edition.
+        tables: source tables the reader returns, name ``raw_<source>__<thing>`` to schema; each has
+            the columns ``source`` and ``vintage``.
+        read: ``read(folder, vintage)`` with ``folder`` the raw vintage as the publisher's files;
+            returns every table in ``tables``; raises SourceChanged when a file or column is not as expected.
+    """
+
+    name: str
+    publisher: str
+    title: str
+    licence: str
+    licence_url: str
+    homepage: str
+    citation: str
+    tables: Mapping[str, Mapping[str, pl.DataType]]
+    read: Reader
+
+    def read_vintage(self, folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
+        """Read one raw vintage and hold its tables to the declared schemas.
+
+        Args:
+            folder: holds the publisher's files (sub-folders allowed).
+            vintage: edition, e.g. ``2026``.
+
+        Returns:
+            Table name to frame, columns as declared, ``source`` and ``vintage`` filled in.
+
+        Raises:
+            SourceChanged: a table is missing, empty or of another shape.
+        """
+        frames = self.read(folder, vintage)
+        out: dict[str, pl.DataFrame] = {}
+        for table, schema in self.tables.items():
+            frame = frames.get(table)
+            if frame is None or frame.is_empty():
+                raise SourceChanged(f"{self.name} {vintage}: no rows for {table} in {folder}.")
+            frame = frame.with_columns(source=pl.lit(self.name), vintage=pl.lit(vintage))
+            missing = [column for column in schema if column not in frame.columns]
+            unknown = [column for column in frame.columns if column not in schema]
+            if missing or unknown:
+                raise SourceChanged(
+                    f"{self.name} {vintage}: {table} lacks columns {missing} and has unknown columns {unknown}."
+                )
+            out[table] = frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
+        return out
+
+
+def files(folder: Path, pattern: str, *, at_least: int = 1) -> list[Path]:
+    """List files below ``folder`` that match ``pattern`` (a recursive glob), sorted by path.
+
+    Raises:
+        SourceChanged: fewer than ``at_least``.
+    """
+    found = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    if len(found) < at_least:
+        raise SourceChanged(f"{folder}: expected at least {at_least} file(s) {pattern!r}, found {len(found)}.")
+    return found
