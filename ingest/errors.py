@@ -31,9 +31,7 @@ class UnmappedValue(OretraceError):
         self.what, self.values, self.file = what, values, file
         shown = "; ".join(repr(value) for value in values[:10])
         more = f" and {len(values) - 10} more" if len(values) > 10 else ""
-        super().__init__(
-            f"unmapped {what}: {shown}{more}. Add a row for each to ingest/reference/{file}."
-        )
+        super().__init__(f"unmapped {what}: {shown}{more}. Add a row for each to ingest/reference/{file}.")
 
 
 class SourceChanged(OretraceError):

@@ -13,7 +13,7 @@ import polars as pl
 
 from ingest.errors import OretraceError
 
-S, I, F, B, D = pl.String(), pl.Int32(), pl.Float64(), pl.Boolean(), pl.Date()
+S, N, F, B, D = pl.String(), pl.Int32(), pl.Float64(), pl.Boolean(), pl.Date()
 
 EVIDENCE = ("reported", "estimated", "derived", "assumed")
 
@@ -41,9 +41,20 @@ CANONICAL: dict[str, Table] = {
     # iso3 WLD is the printed world total, OTH "other countries".
     "production": Table(
         {
-            "material": S, "stage": S, "form": S, "measure": S, "iso3": S, "year": I,
-            "quantity_t": F, "quantity_t_low": F, "quantity_t_high": F, "token": S,
-            "unit_printed": S, "rounding_t": F, "basis": S, **_PROVENANCE,
+            "material": S,
+            "stage": S,
+            "form": S,
+            "measure": S,
+            "iso3": S,
+            "year": N,
+            "quantity_t": F,
+            "quantity_t_low": F,
+            "quantity_t_high": F,
+            "token": S,
+            "unit_printed": S,
+            "rounding_t": F,
+            "basis": S,
+            **_PROVENANCE,
         },
         ("material", "stage", "form", "measure", "iso3", "year", "source", "vintage"),
         ("basis", "evidence"),
@@ -54,18 +65,65 @@ CANONICAL: dict[str, Table] = {
     # "percent", prices as printed. stage may be null where a line is no stage.
     "us_salient": Table(
         {
-            "commodity": S, "material": S, "stage": S, "statistic": S, "detail": S, "year": I,
-            "value": F, "value_low": F, "value_high": F, "token": S, "unit": S, "basis": S, **_PROVENANCE,
+            "commodity": S,
+            "material": S,
+            "stage": S,
+            "statistic": S,
+            "detail": S,
+            "year": N,
+            "value": F,
+            "value_low": F,
+            "value_high": F,
+            "token": S,
+            "unit": S,
+            "basis": S,
+            **_PROVENANCE,
         },
         ("commodity", "statistic", "detail", "unit", "year", "source", "vintage"),
         ("evidence",),
     ),
+    # Net import reliance recomputed as 1 - production / apparent consumption (methods, section 2), one row per
+    # printed figure whose terms are printed in tonnes. `within`: null where it cannot be judged. `trivial`: the
+    # edition prints this series censored in some year, or always as 100, so its bounds alone can satisfy it.
+    "nir_identity": Table(
+        {
+            "commodity": S,
+            "detail": S,
+            "material": S,
+            "year": N,
+            "production_t": F,
+            "apparent_consumption_t": F,
+            "recomputed_pct": F,
+            "printed_pct": F,
+            "printed_low_pct": F,
+            "printed_high_pct": F,
+            "token": S,
+            "difference_pp": F,
+            "within": B,
+            "trivial": B,
+            "columns_used": S,
+            **_PROVENANCE,
+        },
+        ("commodity", "detail", "year", "source", "vintage"),
+        ("trivial", "columns_used", "evidence"),
+    ),
     # Printed import sources (shares of imports over a window of years), importer always given.
     "import_source": Table(
         {
-            "importer": S, "commodity": S, "material": S, "stage": S, "form": S, "iso3": S,
-            "first_year": I, "last_year": I, "share": F, "share_low": F, "share_high": F,
-            "token": S, "basis": S, **_PROVENANCE,
+            "importer": S,
+            "commodity": S,
+            "material": S,
+            "stage": S,
+            "form": S,
+            "iso3": S,
+            "first_year": N,
+            "last_year": N,
+            "share": F,
+            "share_low": F,
+            "share_high": F,
+            "token": S,
+            "basis": S,
+            **_PROVENANCE,
         },
         ("importer", "commodity", "form", "iso3", "first_year", "last_year", "source", "vintage"),
         ("evidence",),
@@ -74,8 +132,17 @@ CANONICAL: dict[str, Table] = {
     # selected_partners. quantity null = not reported. One row per flow, source and vintage.
     "trade_flow": Table(
         {
-            "year": I, "exporter": S, "importer": S, "hs_code": S, "hs_level": I, "hs_edition": S,
-            "flow": S, "value_usd": F, "quantity_gross_t": F, "scope": S, **_PROVENANCE,
+            "year": N,
+            "exporter": S,
+            "importer": S,
+            "hs_code": S,
+            "hs_level": N,
+            "hs_edition": S,
+            "flow": S,
+            "value_usd": F,
+            "quantity_gross_t": F,
+            "scope": S,
+            **_PROVENANCE,
         },
         ("year", "exporter", "importer", "hs_code", "flow", "source", "vintage"),
         ("scope", "evidence"),
@@ -83,9 +150,18 @@ CANONICAL: dict[str, Table] = {
     # Trade by material and stage, tonnes contained (low, central, high).
     "stage_flow": Table(
         {
-            "year": I, "exporter": S, "importer": S, "material": S, "stage": S,
-            "quantity_t": F, "quantity_t_low": F, "quantity_t_high": F, "value_usd": F,
-            "basis": S, "hs_codes": S, **_PROVENANCE,
+            "year": N,
+            "exporter": S,
+            "importer": S,
+            "material": S,
+            "stage": S,
+            "quantity_t": F,
+            "quantity_t_low": F,
+            "quantity_t_high": F,
+            "value_usd": F,
+            "basis": S,
+            "hs_codes": S,
+            **_PROVENANCE,
         },
         ("year", "exporter", "importer", "material", "stage", "source", "vintage"),
         ("basis", "evidence"),
@@ -93,8 +169,16 @@ CANONICAL: dict[str, Table] = {
     # US rare-earth import lines of the Minerals Yearbook, gross and REO.
     "import_line": Table(
         {
-            "importer": S, "material": S, "stage": S, "line": S, "iso3": S, "year": I,
-            "quantity_gross_t": F, "quantity_t": F, "token": S, **_PROVENANCE,
+            "importer": S,
+            "material": S,
+            "stage": S,
+            "line": S,
+            "iso3": S,
+            "year": N,
+            "quantity_gross_t": F,
+            "quantity_t": F,
+            "token": S,
+            **_PROVENANCE,
         },
         ("importer", "line", "iso3", "year", "source", "vintage"),
         ("evidence",),
@@ -102,32 +186,58 @@ CANONICAL: dict[str, Table] = {
     # Published shares of supply. `scope`: global | eu. quantity_t where the publisher gives tonnes.
     "supply_share": Table(
         {
-            "material": S, "stage": S, "form": S, "scope": S, "iso3": S, "first_year": I, "last_year": I,
-            "share": F, "share_low": F, "share_high": F, "quantity_t": F, "token": S,
-            "trade_factor": F, **_PROVENANCE,
+            "material": S,
+            "stage": S,
+            "form": S,
+            "scope": S,
+            "iso3": S,
+            "first_year": N,
+            "last_year": N,
+            "share": F,
+            "share_low": F,
+            "share_high": F,
+            "quantity_t": F,
+            "token": S,
+            "trade_factor": F,
+            **_PROVENANCE,
         },
         ("material", "stage", "form", "scope", "iso3", "last_year", "source", "vintage"),
         ("evidence",),
     ),
     # Published criticality scores (EU supply risk, economic importance).
     "criticality_score": Table(
-        {"material": S, "assessment_year": I, "indicator": S, "value": F, "token": S, **_PROVENANCE},
+        {"material": S, "assessment_year": N, "indicator": S, "value": F, "token": S, **_PROVENANCE},
         ("material", "assessment_year", "indicator", "source", "vintage"),
         ("evidence",),
     ),
     # Shares of end uses by sector, with the sector's value added.
     "end_use": Table(
         {
-            "economy": S, "material": S, "application": S, "sector": S, "share": F,
-            "value_added_usd": F, "value_added_eur": F, **_PROVENANCE,
+            "economy": S,
+            "material": S,
+            "application": S,
+            "sector": S,
+            "share": F,
+            "value_added_usd": F,
+            "value_added_eur": F,
+            **_PROVENANCE,
         },
         ("economy", "material", "application", "sector", "source", "vintage"),
         ("evidence",),
     ),
     "stock": Table(
         {
-            "holder": S, "material": S, "form": S, "measure": S, "year": I,
-            "quantity_t": F, "quantity_t_low": F, "quantity_t_high": F, "token": S, "unit_printed": S, **_PROVENANCE,
+            "holder": S,
+            "material": S,
+            "form": S,
+            "measure": S,
+            "year": N,
+            "quantity_t": F,
+            "quantity_t_low": F,
+            "quantity_t_high": F,
+            "token": S,
+            "unit_printed": S,
+            **_PROVENANCE,
         },
         ("holder", "material", "form", "measure", "year", "source", "vintage"),
         ("evidence",),
@@ -135,19 +245,27 @@ CANONICAL: dict[str, Table] = {
     # Export controls, one row per announcement and material (stage null = all stages).
     "restriction": Table(
         {
-            "authority_no": S, "imposer": S, "material": S, "stage": S, "announced": D, "effective": D,
-            "status": S, "suspended": D, "hs_codes": S, **_PROVENANCE,
+            "authority_no": S,
+            "imposer": S,
+            "material": S,
+            "stage": S,
+            "announced": D,
+            "effective": D,
+            "status": S,
+            "suspended": D,
+            "hs_codes": S,
+            **_PROVENANCE,
         },
         ("authority_no", "material", "stage", "source", "vintage"),
         ("evidence",),
     ),
     "governance": Table(
-        {"iso3": S, "year": I, "indicator": S, "estimate": F, "std_error": F, **_PROVENANCE},
+        {"iso3": S, "year": N, "indicator": S, "estimate": F, "std_error": F, **_PROVENANCE},
         ("iso3", "year", "indicator", "source", "vintage"),
         ("evidence",),
     ),
     "economy": Table(
-        {"iso3": S, "year": I, "gdp_usd": F, **_PROVENANCE},
+        {"iso3": S, "year": N, "gdp_usd": F, **_PROVENANCE},
         ("iso3", "year", "source", "vintage"),
         ("gdp_usd", "evidence"),
     ),
@@ -156,23 +274,47 @@ CANONICAL: dict[str, Table] = {
         ("material",),
         ("name", "basis"),
     ),
-    "stage": Table({"stage": S, "position": I, "name": S, "definition": S}, ("stage",), ("position", "name")),
+    "stage": Table({"stage": S, "position": N, "name": S, "definition": S}, ("stage",), ("position", "name")),
     "country": Table(
-        {"iso3": S, "iso2": S, "m49": I, "name": S, "kind": S, "eu_member": B}, ("iso3",), ("name", "kind")
+        {"iso3": S, "iso2": S, "m49": N, "name": S, "kind": S, "eu_member": B}, ("iso3",), ("name", "kind")
     ),
-    # Published statements to be recomputed; see transforms/claim.py for `metric`.
+    # Published statements to be recomputed; see transforms/claim.py for `metric`. `data_*`, `measure`, `lines`
+    # and `first_year`..`year` say which canonical rows recompute it; `reason`: why it cannot be measured.
     "claim": Table(
         {
-            "claim": S, "statement": S, "metric": S, "importer": S, "material": S, "stage": S, "country": S,
-            "commodity": S, "year": I, "published": F, "published_low": F, "published_high": F,
-            "published_token": S, "unit": S, "tolerance": F, "claim_source": S, "claim_vintage": S, "citation": S,
+            "claim": S,
+            "statement": S,
+            "metric": S,
+            "data_table": S,
+            "data_source": S,
+            "data_vintage": S,
+            "measure": S,
+            "lines": S,
+            "importer": S,
+            "material": S,
+            "stage": S,
+            "country": S,
+            "commodity": S,
+            "first_year": N,
+            "year": N,
+            "published": F,
+            "published_low": F,
+            "published_high": F,
+            "published_token": S,
+            "unit": S,
+            "tolerance": F,
+            "reason": S,
+            "claim_source": S,
+            "claim_vintage": S,
+            "citation": S,
         },
         ("claim",),
         ("statement", "metric", "unit", "tolerance", "claim_source"),
     ),
     # Rows dropped on purpose, counted with a reason.
     "dropped": Table(
-        {"table": S, "source": S, "vintage": S, "reason": S, "rows": I}, ("table", "source", "vintage", "reason"),
+        {"table": S, "source": S, "vintage": S, "reason": S, "rows": N},
+        ("table", "source", "vintage", "reason"),
         ("rows",),
     ),
 }
@@ -202,7 +344,9 @@ def conform(frame: pl.DataFrame, table: str) -> pl.DataFrame:
     frame = frame.select(pl.col(name).cast(kind) for name, kind in contract.columns.items())
     for name in dict.fromkeys((*contract.key, *contract.required)):
         if (table, name) not in KEY_NULLABLE and (bad := frame.filter(pl.col(name).is_null())).height:
-            raise OretraceError(f"canonical table {table}: {name} is null in {bad.height} rows, first {bad.row(0, named=True)}.")
+            raise OretraceError(
+                f"canonical table {table}: {name} is null in {bad.height} rows, first {bad.row(0, named=True)}."
+            )
     repeated = frame.filter(pl.struct(contract.key).is_duplicated())
     if repeated.height:
         raise OretraceError(

@@ -1,0 +1,1 @@
+"""Tests in order of cost: unit, integration, pipeline."""

@@ -13,7 +13,11 @@ import polars as pl
 Frames = Mapping[str, pl.DataFrame]
 
 DROPPED_SCHEMA: dict[str, pl.DataType] = {
-    "table": pl.String(), "source": pl.String(), "vintage": pl.String(), "reason": pl.String(), "rows": pl.Int32(),
+    "table": pl.String(),
+    "source": pl.String(),
+    "vintage": pl.String(),
+    "reason": pl.String(),
+    "rows": pl.Int32(),
 }
 
 
@@ -47,4 +51,4 @@ def count_dropped(frame: pl.DataFrame, table: str) -> pl.DataFrame:
         table: the canonical table they did not reach.
     """
     counted = frame.group_by("source", "vintage", "reason").agg(rows=pl.len().cast(pl.Int32))
-    return counted.with_columns(table=pl.lit(table)).select(DROPPED_SCHEMA).sort("source", "vintage", "reason")
+    return counted.with_columns(table=pl.lit(table)).select(list(DROPPED_SCHEMA)).sort("source", "vintage", "reason")

@@ -1,0 +1,1 @@
+"""One module per layer of assets: raw, canonical, dbt models, the published warehouse."""

@@ -1,0 +1,45 @@
+# Every target first makes .venv from the hash-pinned locks; a second call reuses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export UV_NO_PROGRESS = 1
+export DAGSTER_DISABLE_TELEMETRY = yes
+
+.PHONY: run test lint ui bench docs lock clean
+.DEFAULT_GOAL := run
+
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else f"oretrace needs Python 3.11 to 3.13, found {sys.version.split()[0]}; set PYTHON=python3.12 or similar")'
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY) ## run the whole job in snapshot mode and publish
+	@$(BIN)/oretrace run
+
+test: $(READY) ## every test
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+lint: $(READY) ## style, types, SQL
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests dbt_project/macros
+
+ui: $(READY) ## Dagster on http://127.0.0.1:3000
+	@$(BIN)/oretrace ui
+
+bench: $(READY) ## time and memory of the whole job and of the tools alone
+	@$(BIN)/python -m bench
+
+lock: $(READY) ## resolve the locks again
+	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header $(VENV)/uv.in -o bootstrap.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and everything the program wrote
+	@rm -rf $(VENV) var

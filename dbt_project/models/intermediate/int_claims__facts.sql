@@ -1,0 +1,164 @@
+-- Every canonical row that a claim may be recomputed from, in one shape: table, line, importer, country, measure, value.
+select
+    'production' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    form as line,
+    cast(null as string) as importer,
+    iso3 as country,
+    cast(null as string) as commodity,
+    year,
+    measure,
+    quantity_t as value,
+    evidence
+from {{ ref('stg_canonical__production') }}
+union all
+select
+    'supply_share' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    form as line,
+    cast(null as string) as importer,
+    iso3 as country,
+    cast(null as string) as commodity,
+    last_year as year,
+    concat(scope, '_', 'share') as measure,
+    share as value,
+    evidence
+from {{ ref('stg_canonical__supply_share') }}
+union all
+select
+    'supply_share' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    form as line,
+    cast(null as string) as importer,
+    iso3 as country,
+    cast(null as string) as commodity,
+    last_year as year,
+    concat(scope, '_', 'quantity_t') as measure,
+    quantity_t as value,
+    evidence
+from {{ ref('stg_canonical__supply_share') }}
+where quantity_t is not null
+union all
+select
+    'trade_flow' as data_table,
+    source,
+    vintage,
+    cast(null as string) as material,
+    cast(null as string) as stage,
+    hs_code as line,
+    importer,
+    exporter as country,
+    cast(null as string) as commodity,
+    year,
+    concat(flow, '_', 'value_usd') as measure,
+    value_usd as value,
+    evidence
+from {{ ref('stg_canonical__trade_flow') }}
+union all
+select
+    'trade_flow' as data_table,
+    source,
+    vintage,
+    cast(null as string) as material,
+    cast(null as string) as stage,
+    hs_code as line,
+    importer,
+    exporter as country,
+    cast(null as string) as commodity,
+    year,
+    concat(flow, '_', 'quantity_gross_t') as measure,
+    quantity_gross_t as value,
+    evidence
+from {{ ref('stg_canonical__trade_flow') }}
+where quantity_gross_t is not null
+union all
+select
+    'import_line' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    line,
+    importer,
+    iso3 as country,
+    cast(null as string) as commodity,
+    year,
+    'quantity_gross_t' as measure,
+    quantity_gross_t as value,
+    evidence
+from {{ ref('stg_canonical__import_line') }}
+union all
+select
+    'import_line' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    line,
+    importer,
+    iso3 as country,
+    cast(null as string) as commodity,
+    year,
+    'quantity_t' as measure,
+    quantity_t as value,
+    evidence
+from {{ ref('stg_canonical__import_line') }}
+where quantity_t is not null
+union all
+select
+    'import_source' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    form as line,
+    importer,
+    iso3 as country,
+    commodity,
+    last_year as year,
+    'share' as measure,
+    share as value,
+    evidence
+from {{ ref('stg_canonical__import_source') }}
+union all
+select
+    'us_salient' as data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    detail as line,
+    'USA' as importer,
+    cast(null as string) as country,
+    commodity,
+    year,
+    statistic as measure,
+    value,
+    evidence
+from {{ ref('stg_canonical__us_salient') }}
+union all
+select
+    'nir_identity' as data_table,
+    source,
+    vintage,
+    material,
+    cast(null as string) as stage,
+    columns_used as line,
+    'USA' as importer,
+    cast(null as string) as country,
+    commodity,
+    year,
+    'difference_pp' as measure,
+    case when within then 0.0 else difference_pp end as value,
+    'derived' as evidence
+from {{ ref('stg_canonical__nir_identity') }}
+where not trivial

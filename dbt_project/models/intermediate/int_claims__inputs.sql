@@ -1,0 +1,101 @@
+-- The rows each claim is recomputed from, with their weight in the numerator (part) and the denominator (whole).
+with matched as (
+    select
+        claim.claim,
+        claim.metric,
+        claim.country as claim_country,
+        facts.data_table,
+        facts.source,
+        facts.vintage,
+        facts.material,
+        facts.stage,
+        facts.line,
+        facts.importer,
+        facts.country,
+        facts.commodity,
+        facts.year,
+        facts.measure,
+        facts.value,
+        facts.evidence,
+        row_number() over (
+            partition by claim.claim
+            order by
+                case when facts.country in ('WLD', 'OTH') then 1 else 0 end,
+                coalesce(facts.value, 0.0) desc,
+                facts.country
+        ) as place
+    from {{ ref('stg_canonical__claim') }} as claim
+    inner join {{ ref('int_claims__facts') }} as facts
+        on
+            claim.data_table = facts.data_table
+            and claim.data_source = facts.source
+            and coalesce(claim.data_vintage, facts.vintage) = facts.vintage
+            and (claim.measure = facts.measure or claim.measure is null)
+            and coalesce(claim.material, facts.material, '') = coalesce(facts.material, claim.material, '')
+            and coalesce(claim.stage, facts.stage, '') = coalesce(facts.stage, claim.stage, '')
+            and coalesce(claim.importer, facts.importer, '') = coalesce(facts.importer, claim.importer, '')
+            and coalesce(claim.commodity, facts.commodity, '') = coalesce(facts.commodity, claim.commodity, '')
+            and (
+                claim.lines is null
+                or concat(';', claim.lines, ';') like concat('%;', facts.line, ';%')
+            )
+            and (claim.year is null or facts.year <= claim.year)
+            and (coalesce(claim.first_year, claim.year) is null or facts.year >= coalesce(claim.first_year, claim.year))
+),
+
+weighted as (
+    select
+        claim,
+        data_table,
+        source,
+        vintage,
+        material,
+        stage,
+        line,
+        importer,
+        country,
+        commodity,
+        year,
+        measure,
+        value,
+        evidence,
+        cast(case
+            when metric in ('share_of_countries', 'share_of_world', 'ratio_to_rest') and country = claim_country then 1.0
+            when metric = 'top3_share' and place <= 3 and country not in ('WLD', 'OTH') then 1.0
+            when metric = 'top_share' and place = 1 and country not in ('WLD', 'OTH') then 1.0
+            when metric = 'sum_of_countries' and country <> 'WLD' then 1.0
+            when metric = 'largest_difference' then 1.0
+            when metric = 'net_import_reliance' and measure = 'imports' then 1.0
+            when metric = 'net_import_reliance' and measure = 'exports' then -1.0
+            else 0.0
+        end as double) as part_weight,
+        cast(case
+            when metric in ('share_of_countries', 'top3_share', 'top_share') and country <> 'WLD' then 1.0
+            when metric = 'share_of_world' and country = 'WLD' then 1.0
+            when metric = 'ratio_to_rest' and country not in ('WLD', claim_country) then 1.0
+            when metric = 'net_import_reliance' and measure in ('imports', 'production') then 1.0
+            when metric = 'net_import_reliance' and measure = 'exports' then -1.0
+            else 0.0
+        end as double) as whole_weight
+    from matched
+)
+
+select
+    claim,
+    data_table,
+    source,
+    vintage,
+    material,
+    stage,
+    line,
+    importer,
+    country,
+    commodity,
+    year,
+    measure,
+    value,
+    part_weight,
+    whole_weight,
+    evidence
+from weighted
+where part_weight <> 0.0 or whole_weight <> 0.0

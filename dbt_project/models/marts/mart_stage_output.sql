@@ -1,0 +1,19 @@
+select
+    material,
+    stage,
+    form,
+    year,
+    country,
+    source,
+    production_t,
+    production_t_low,
+    production_t_high,
+    token,
+    world_printed_t,
+    rounding_t,
+    share,
+    is_total,
+    basis,
+    vintage,
+    evidence
+from {{ ref('int_output__by_country') }}

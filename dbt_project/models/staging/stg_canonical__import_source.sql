@@ -1,0 +1,18 @@
+select
+    cast(importer as string) as importer,
+    cast(commodity as string) as commodity,
+    cast(material as string) as material,
+    cast(stage as string) as stage,
+    cast(form as string) as form,
+    cast(iso3 as string) as iso3,
+    cast(first_year as int) as first_year,
+    cast(last_year as int) as last_year,
+    cast(share as double) as share,
+    cast(share_low as double) as share_low,
+    cast(share_high as double) as share_high,
+    cast(token as string) as token,
+    cast(basis as string) as basis,
+    cast(source as string) as source,
+    cast(vintage as string) as vintage,
+    cast(evidence as string) as evidence
+from {{ source('canonical', 'import_source') }}

@@ -1,0 +1,19 @@
+select
+    cast(commodity as string) as commodity,
+    cast(material as string) as material,
+    cast(source as string) as source,
+    cast(vintage as string) as vintage,
+    cast(year as int) as year,
+    cast(production_t as double) as production_t,
+    cast(apparent_consumption_t as double) as apparent_consumption_t,
+    cast(recomputed_pct as double) as recomputed_pct,
+    cast(printed_pct as double) as printed_pct,
+    cast(printed_low_pct as double) as printed_low_pct,
+    cast(printed_high_pct as double) as printed_high_pct,
+    cast(token as string) as token,
+    cast(difference_pp as double) as difference_pp,
+    cast(within as boolean) as within,
+    cast(trivial as boolean) as trivial,
+    cast(columns_used as string) as columns_used,
+    cast(reason as string) as reason
+from {{ source('canonical', 'nir_identity') }}

@@ -1,0 +1,306 @@
+"""Runs suites with Great Expectations on pandas frames read from the candidate.
+
+What belongs here: reading frames, evaluating expectations, and deciding whether an answer may be
+believed. What does not: the rules (``rules``, ``suites/``) and what follows from an outcome.
+
+Great Expectations is given frames, never the database: through SQLAlchemy on DuckDB it passes
+false checks. A check holds only when Great Expectations says so, nothing was raised, every row of
+the frame was looked at, and at least ``min_rows`` rows had a value to judge.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from expectations.report import FAILED, PASSED, SKIPPED, GateReport, Outcome
+from expectations.rules import BadSuite, Check, Suite
+from ingest.errors import OretraceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SAMPLE_ROWS = 5
+_COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The report, and per mart the results of Great Expectations for its pages."""
+
+    report: GateReport
+    results: Mapping[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """What can be read: the open connection and the tables of the last release (None without one)."""
+
+    connection: duckdb.DuckDBPyConnection
+    previous: frozenset[str] | None
+
+    def missing_for(self, check: Check) -> tuple[str, ...]:
+        """Tables of the last release that the check reads and that release does not have."""
+        return tuple(name for name in check.previous_tables if name not in (self.previous or ()))
+
+
+def run_suites(candidate: Path, suites: Sequence[Suite], previous: Path | None = None) -> GateReport:
+    """Evaluate suites on a candidate warehouse, which is opened read-only.
+
+    Args:
+        candidate: DuckDB file with the marts.
+        suites: what must hold.
+        previous: the published file of the last release, or None for the first.
+
+    Raises:
+        OretraceError: a file cannot be opened.
+        BadSuite: an expectation does not exist or does not take its arguments.
+    """
+    return evaluate(candidate, suites, previous).report
+
+
+def evaluate(candidate: Path, suites: Sequence[Suite], previous: Path | None = None) -> Evaluation:
+    """Like ``run_suites``, keeping what Great Expectations answered."""
+    started = time.perf_counter()
+    gx = great_expectations()
+    imported = time.perf_counter()
+    outcomes: list[Outcome] = []
+    results: dict[str, tuple[Any, ...]] = {}
+    with _open(candidate, previous) as tables:
+        for suite in suites:
+            found = _run_suite(gx, suite, tables)
+            outcomes.extend(outcome for outcome, _ in found)
+            results[suite.mart] = tuple(result for _, result in found if result is not None)
+    seconds = {"import": imported - started, "evaluate": time.perf_counter() - imported}
+    report = GateReport(
+        tuple(outcomes),
+        compared=previous is not None,
+        engine=f"great_expectations {gx.__version__}",
+        seconds={step: round(value, 3) for step, value in seconds.items()},
+    )
+    return Evaluation(report, results)
+
+
+@cache
+def great_expectations() -> Any:
+    """Import Great Expectations on first use (about five seconds), analytics off."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+
+    return gx
+
+
+@contextmanager
+def _open(candidate: Path, previous: Path | None) -> Iterator[_Tables]:
+    """Open the candidate read-only, the last release attached as ``previous``.
+
+    The candidate is opened rather than attached: its views name their database by its file name.
+    """
+    for path, what in ((candidate, "candidate warehouse"), (previous, "last release")):
+        if path is not None and not path.is_file():
+            raise OretraceError(f"the {what} {path} is not there.")
+    try:
+        connection = duckdb.connect(str(candidate), read_only=True)
+    except duckdb.Error as error:
+        raise OretraceError(f"the candidate warehouse {candidate} cannot be opened: {_line(error)}") from None
+    try:
+        connection.execute("set enable_progress_bar = false")
+        yield _Tables(connection, _attach_previous(connection, previous) if previous else None)
+    finally:
+        connection.close()
+
+
+def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path) -> frozenset[str]:
+    """Attach the last release and name its tables; views would silently read the candidate."""
+    location = str(previous).replace("'", "''")
+    try:
+        connection.execute(f"attach '{location}' as previous (read_only)")
+    except duckdb.Error as error:
+        raise OretraceError(f"the last release {previous} cannot be opened: {_line(error)}") from None
+    rows = connection.execute("select table_name from duckdb_tables() where database_name = 'previous'").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def _run_suite(gx: Any, suite: Suite, tables: _Tables) -> list[tuple[Outcome, Any]]:
+    """Evaluate one suite; checks that read the same frame share it. Order of the suite is kept."""
+    answers: dict[str, tuple[Outcome, Any]] = {}
+    groups: dict[str | None, list[Check]] = {}
+    for check in suite.checks:
+        if missing := tables.missing_for(check):
+            why = "there is no earlier release." if tables.previous is None else f"it has no {', '.join(missing)}."
+            found = f"not compared with the last release: {why}"
+            answers[check.name] = (_outcome(suite.mart, check, SKIPPED, found), None)
+        else:
+            groups.setdefault(check.query, []).append(check)
+    for query, checks in groups.items():
+        expectations = {check.name: build_expectation(gx, suite.mart, check) for check in checks}
+        try:
+            frame = _frame(tables.connection, query or f'select * from "{suite.mart}"')
+        except duckdb.Error as error:
+            for check in checks:
+                found = f"its rows could not be read: {_line(error)}."
+                answers[check.name] = (_outcome(suite.mart, check, FAILED, found), None)
+            continue
+        results = _validate(gx, suite.mart, expectations, frame, _index_columns(frame, query, checks))
+        for check in checks:
+            result = results.get(check.name)
+            answers[check.name] = (_judge(suite.mart, check, frame, result), result)
+    return [answers[check.name] for check in suite.checks]
+
+
+def build_expectation(gx: Any, mart: str, check: Check) -> Any:
+    """Make the expectation a check names.
+
+    Raises:
+        BadSuite: no such expectation, or it does not take these arguments.
+    """
+    where = f"{mart}.yaml: check {check.name}"
+    kind = getattr(gx.expectations, check.expect, None)
+    if kind is None:
+        raise BadSuite(f"{where}: Great Expectations has no {check.expect}.")
+    try:
+        return kind(**check.arguments, meta={"check": check.name}, severity=check.severity, notes=check.reason)
+    except (ValueError, TypeError) as error:
+        raise BadSuite(f"{where}: {check.expect} does not take these arguments: {_line(error)}.") from None
+
+
+def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+    """Rows of a query, in an order that does not depend on threads."""
+    return connection.execute(f"select * from ({query.rstrip().rstrip(';')}) order by all").df()
+
+
+def _index_columns(frame: pd.DataFrame, query: str | None, checks: Sequence[Check]) -> list[str]:
+    """Columns shown for an offending row: all of a query, the key of a whole mart."""
+    if query is not None:
+        return list(frame.columns)
+    return [column for column in dict.fromkeys(c for check in checks for c in check.key) if column in frame.columns]
+
+
+def _validate(
+    gx: Any, name: str, expectations: Mapping[str, Any], frame: pd.DataFrame, index: list[str]
+) -> dict[str, Any]:
+    """Evaluate expectations on one frame; results by check name, none for a check without an answer."""
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = {"globally": False}
+    source = context.data_sources.add_pandas("candidate")
+    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    suite = gx.ExpectationSuite(name)
+    for expectation in expectations.values():
+        suite.add_expectation(expectation)
+    wanted: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS}
+    if index:
+        wanted["unexpected_index_column_names"] = index
+    answered = batch.validate(suite, result_format=wanted).results
+    return {result.expectation_config.meta["check"]: result for result in answered}
+
+
+def _judge(mart: str, check: Check, frame: pd.DataFrame, result: Any) -> Outcome:
+    """Turn an answer of Great Expectations into an outcome, believing no more than is proven."""
+    if result is None:
+        return _outcome(mart, check, FAILED, "Great Expectations gave no answer.")
+    if raised := _raised(result.exception_info):
+        return _outcome(mart, check, FAILED, f"it could not be evaluated: {raised}.")
+    answer = plain(dict(result.result))
+    rows = _rows_judged(check, frame)
+    sample = _sample(check, frame, answer, passed=bool(result.success))
+    observed = answer.get("observed_value", answer.get("unexpected_count"))
+    details = {"observed": observed, "rows": rows, "sample": sample}
+    if not result.success:
+        return _outcome(mart, check, FAILED, _describe(observed, sample, len(frame), answer), **details)
+    if rows < check.min_rows:
+        found = f"it saw {rows} rows with a value and needs at least {check.min_rows}."
+        return _outcome(mart, check, FAILED, found, **details)
+    if answer.get("element_count", len(frame)) != len(frame):
+        found = f"Great Expectations looked at {answer['element_count']} of {len(frame)} rows."
+        return _outcome(mart, check, FAILED, found, **details)
+    return _outcome(mart, check, PASSED, "", **{**details, "sample": ()})
+
+
+def _outcome(mart: str, check: Check, status: str, found: str, **details: Any) -> Outcome:
+    """An outcome of a check; ``details`` are observed value, rows and sample."""
+    details = {"observed": None, "rows": 0, "sample": (), **details}
+    return Outcome(
+        mart=mart,
+        check=check.name,
+        expectation=check.wording,
+        severity=check.severity,
+        status=status,
+        reason=check.reason,
+        found=found,
+        **details,
+    )
+
+
+def _raised(info: Mapping[str, Any]) -> str | None:
+    """The first exception in a result, which holds one entry, or one per metric."""
+    entries = [info] if "raised_exception" in info else [entry for entry in info.values() if isinstance(entry, dict)]
+    for entry in entries:
+        if entry.get("raised_exception"):
+            return _line(entry.get("exception_message") or "an exception without a message")
+    return None
+
+
+def _rows_judged(check: Check, frame: pd.DataFrame) -> int:
+    """Rows that had a value to judge, counted without Great Expectations."""
+    columns = [check.arguments[name] for name in _COLUMN_ARGUMENTS if name in check.arguments]
+    if check.expect == "ExpectColumnValuesToNotBeNull" or not set(columns) <= set(frame.columns):
+        return len(frame)
+    return int(frame[columns].notna().all(axis=1).sum()) if columns else len(frame)
+
+
+def _sample(
+    check: Check, frame: pd.DataFrame, answer: Mapping[str, Any], *, passed: bool
+) -> tuple[Mapping[str, Any], ...]:
+    """Up to five offending rows; for a frame that should have had no rows, its first ones."""
+    if passed:
+        return ()
+    if check.expect == "ExpectTableRowCountToEqual" and check.arguments.get("value") == 0:
+        return tuple(plain(row) for row in frame.head(SAMPLE_ROWS).to_dict("records"))
+    rows = answer.get("partial_unexpected_index_list") or ()
+    order = [*check.key, *frame.columns]
+    return tuple({name: row[name] for name in dict.fromkeys(order) if name in row} for row in rows[:SAMPLE_ROWS])
+
+
+def _describe(observed: object, sample: Sequence[Mapping[str, Any]], rows: int, answer: Mapping[str, Any]) -> str:
+    """What was found, in words: the first offending row and how many there are."""
+    if not sample:
+        return f"found {_show(observed)}."
+    shown = ", ".join(f"{name}={_show(value)}" for name, value in sample[0].items())
+    count = answer.get("unexpected_count", rows)
+    return f"found {shown} ({count} of {rows} rows)."
+
+
+def _show(value: object) -> str:
+    """A value in a message."""
+    return f"{value:.6g}" if isinstance(value, float) and not value.is_integer() else str(value)
+
+
+def plain(value: Any) -> Any:
+    """Numpy and pandas values as plain Python for JSON; not-a-number and not-a-time become None."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(entry) for entry in value]
+    if hasattr(value, "isoformat"):
+        return None if str(value) == "NaT" else value.isoformat()
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _line(error: object) -> str:
+    """An error text as one line without a final stop."""
+    return re.sub(r"\s+", " ", str(error)).strip().rstrip(".")

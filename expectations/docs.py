@@ -1,0 +1,76 @@
+"""Data Docs: the outcome of the gate as static pages that need no network.
+
+What belongs here: rendering. The sections are those of Great Expectations; the frame around them,
+the index and the style are this project's (``pages/``), because the ones Great Expectations
+brings load fifteen files from elsewhere and show nothing useful without them. What does not: any
+judgement.
+"""
+
+from __future__ import annotations
+
+import shutil
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from expectations.adapter import Evaluation, great_expectations, plain
+
+PAGES = Path(__file__).resolve().parent / "pages"
+STYLE = "style.css"
+
+
+def write_docs(evaluation: Evaluation, folder: Path) -> Path:
+    """Write ``index.html`` and one page per mart; pages of earlier runs are replaced.
+
+    Args:
+        evaluation: what the adapter found.
+        folder: made when absent.
+
+    Returns:
+        Path of the index.
+    """
+    great_expectations()
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    view = DefaultJinjaPageView(custom_views_directory=str(PAGES))
+    report = evaluation.report
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.html"):
+        stale.unlink()
+    shutil.copyfile(PAGES / STYLE, folder / STYLE)
+    template = view.env.get_template("offline_mart.j2")
+    for mart, outcomes in report.by_mart().items():
+        document = _sections(mart, evaluation.results.get(mart, ()))
+        page = template.render(document, mart=mart, outcomes=outcomes, engine=report.engine)
+        (folder / f"{mart}.html").write_text(page, encoding="utf-8")
+    index = folder / "index.html"
+    page = view.env.get_template("offline_index.j2").render(report=report, lines=report.summary_lines())
+    index.write_text(page, encoding="utf-8")
+    return index
+
+
+def _sections(mart: str, results: tuple[Any, ...]) -> dict[str, Any]:
+    """Let Great Expectations lay out the results of one mart, without its header and run information."""
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    if not results:
+        return {"sections": []}
+    shown = []
+    for result in results:
+        copy = deepcopy(result)
+        copy.result = plain(dict(result.result))
+        shown.append(copy)
+    good = sum(bool(result.success) for result in shown)
+    statistics = {
+        "evaluated_expectations": len(shown),
+        "successful_expectations": good,
+        "unsuccessful_expectations": len(shown) - good,
+        "success_percent": 100 * good / len(shown),
+    }
+    suite = ExpectationSuiteValidationResult(
+        success=good == len(shown), results=shown, suite_name=mart, statistics=statistics, meta={}
+    )
+    document: dict[str, Any] = ValidationResultsPageRenderer(run_info_at_end=True).render(suite).to_json_dict()
+    document["sections"] = [s for s in document["sections"] if s.get("section_name") not in ("Overview", "Run Info")]
+    return document

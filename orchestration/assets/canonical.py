@@ -1,0 +1,84 @@
+"""Canonical layer: one asset per canonical table, made by its transform.
+
+What does not belong here: the transforms themselves (``ingest.transforms``).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+
+from ingest.home import Home
+from ingest.schemas import CANONICAL, conform
+from ingest.sources import table_owner
+from ingest.transforms import transforms
+from ingest.transforms.base import DROPPED_SCHEMA, Transform
+from orchestration.assets.metadata import OWNERS, table_metadata, vintages
+from orchestration.assets.raw import source_table_path, write_table
+
+
+def input_key(name: str) -> dg.AssetKey:
+    """Return the asset key of a source table or canonical table."""
+    return dg.AssetKey(["raw" if name in table_owner() else "canonical", name])
+
+
+def read_input(home: Home, name: str) -> pl.DataFrame:
+    """Read a source table or canonical table of this run."""
+    path = source_table_path(home, name) if name in table_owner() else home.canonical / f"{name}.parquet"
+    return pl.read_parquet(path)
+
+
+def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
+    """Make the asset of one canonical table."""
+
+    @dg.asset(
+        key=["canonical", transform.table],
+        deps=[input_key(name) for name in transform.inputs],
+        group_name="canonical",
+        kinds={"polars", "parquet"},
+        owners=OWNERS,
+        description=transform.description,
+    )
+    def build_table() -> dg.MaterializeResult[None]:
+        home = Home.from_environment()
+        frame, dropped = transform.build({name: read_input(home, name) for name in transform.inputs})
+        frame = conform(frame, transform.table)
+        write_table(frame, home.canonical / f"{transform.table}.parquet")
+        write_table(dropped, home.build / "dropped" / f"{transform.table}.parquet")
+        return dg.MaterializeResult(
+            metadata={
+                **table_metadata(frame),
+                "vintages": vintages(frame),
+                "key": ", ".join(CANONICAL[transform.table].key),
+                "dropped_rows": int(dropped["rows"].sum()),
+            }
+        )
+
+    return build_table
+
+
+def dropped_asset(made: list[Transform]) -> dg.AssetsDefinition:
+    """Make the asset that counts the rows dropped on the way to every canonical table."""
+
+    @dg.asset(
+        key=["canonical", "dropped"],
+        deps=[dg.AssetKey(["canonical", transform.table]) for transform in made],
+        group_name="canonical",
+        kinds={"polars", "parquet"},
+        owners=OWNERS,
+        description="Rows left out of a canonical table on purpose, counted by source, vintage and reason.",
+    )
+    def dropped() -> dg.MaterializeResult[None]:
+        home = Home.from_environment()
+        parts = [pl.read_parquet(home.build / "dropped" / f"{transform.table}.parquet") for transform in made]
+        frame = conform(pl.concat([pl.DataFrame(schema=DROPPED_SCHEMA), *parts]), "dropped")
+        write_table(frame, home.canonical / "dropped.parquet")
+        return dg.MaterializeResult(metadata=table_metadata(frame))
+
+    return dropped
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    """Return the assets of all canonical tables."""
+    made = list(transforms().values())
+    return [*(canonical_asset(transform) for transform in made), dropped_asset(made)]

@@ -1,0 +1,144 @@
+"""dbt layers: staging, intermediate and marts as Dagster assets, dbt tests as asset checks.
+
+What belongs here: keys, groups and metadata of the models. What does not: how dbt is run (``dbt``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets, get_asset_key_for_model
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from ingest.home import Home
+from orchestration import dbt
+from orchestration.assets.metadata import OWNERS, preview
+
+POOL = "warehouse"
+
+
+class Translator(DagsterDbtTranslator):
+    """Keys are ``[layer, table]`` and the group is the layer; sources are the canonical assets."""
+
+    def __init__(self) -> None:
+        """Keep dbt tests as asset checks; compiled SQL would repeat the code in the UI."""
+        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Return ``[layer, table]``; a source table belongs to the canonical layer."""
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey(["canonical", dbt_resource_props["name"]])
+        return dg.AssetKey([layer_of(dbt_resource_props), dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return the layer."""
+        return layer_of(dbt_resource_props)
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return the model's own description, without its SQL."""
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """Return the owners of every table."""
+        return OWNERS
+
+
+def layer_of(properties: Mapping[str, Any]) -> str:
+    """Return the folder below ``models/`` that a model lives in."""
+    return str(properties["fqn"][1])
+
+
+def models(home: Home) -> dg.AssetsDefinition:
+    """Make the one op that builds and tests every dbt model into the candidate."""
+    manifest = dbt.load_manifest(home)
+    translator = Translator()
+
+    @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_build", pool=POOL)
+    def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        here = Home.from_environment()
+        events = dbt.build(here)
+        path = dbt.candidate(here)
+        columns = dbt.catalog(path) if path.is_file() else {}
+        tables = _tables(path) if columns else {}
+        for event in dbt.json_results(events):
+            unique_id = event["data"]["node_info"]["unique_id"]
+            node = manifest["nodes"].get(unique_id)
+            if node is None:
+                continue
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=_history(manifest, node, columns))
+            for made in message.to_default_asset_events(
+                manifest, translator, context=context, target_path=dbt.target(here)
+            ):
+                yield _with_rows(made, tables.get(node["name"]))
+        failed = dbt.failures(events) if not _all_passed(events) else []
+        if failed:
+            raise dg.Failure(
+                description="dbt build failed; the candidate is not audited and nothing is published:\n"
+                + "\n".join(failed),
+                allow_retries=False,
+            )
+        dbt.finish_candidate(path)
+
+    return dbt_build
+
+
+def _all_passed(events: list[dict[str, Any]]) -> bool:
+    results = dbt.json_results(events)
+    bad = [event for event in results if str(event["data"].get("status", "")).lower().startswith(("error", "fail"))]
+    return bool(results) and not bad and not any(event["info"]["level"] == "error" for event in events)
+
+
+def _history(
+    manifest: Mapping[str, Any], node: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Give the event the column types that dagster-dbt otherwise asks of a dbt package from the hub."""
+
+    def described(properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        types = columns.get(f"{properties['schema']}.{properties['name']}", {})
+        notes = properties.get("columns", {})
+        return {
+            name: {"name": name, "data_type": kind, "description": notes.get(name, {}).get("description", "")}
+            for name, kind in types.items()
+        }
+
+    parents = {
+        parent["relation_name"]: {"columns": described(parent)}
+        for parent_id in node.get("depends_on", {}).get("nodes", [])
+        if (parent := manifest["nodes"].get(parent_id)) is not None
+    }
+    return {"columns": described(node), "parents": parents}
+
+
+def _tables(path: Path) -> dict[str, tuple[int, str]]:
+    """Return rows and preview of every table of the candidate."""
+    found = {}
+    with duckdb.connect(str(path), read_only=True) as db:
+        names = db.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
+        for schema, name in names:
+            relation = f'"{schema}"."{name}"'
+            row = db.execute(f"select count(*) from {relation}").fetchone()
+            found[name] = (int(row[0]) if row else 0, preview(db.execute(f"select * from {relation} limit 8").pl()))
+    return found
+
+
+def _with_rows(event: Any, table: tuple[int, str] | None) -> Any:
+    if table is None or not isinstance(event, dg.Output):
+        return event
+    rows, shown = table
+    return event.with_metadata(
+        {**event.metadata, "dagster/row_count": dg.MetadataValue.int(rows), "preview": dg.MetadataValue.md(shown)}
+    )
+
+
+def mart_keys(assets: dg.AssetsDefinition, manifest: Mapping[str, Any]) -> dict[str, dg.AssetKey]:
+    """Return mart name to its asset key, taken from the dbt assets themselves."""
+    names = [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and layer_of(node) == "marts"
+    ]
+    return {name: get_asset_key_for_model([assets], name) for name in sorted(names)}

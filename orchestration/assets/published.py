@@ -1,0 +1,61 @@
+"""The published warehouse as an asset: it refuses whatever the gate did not certify.
+
+What does not belong here: the publish protocol itself (``publish``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from ingest.home import Home
+from ingest.sources import sources
+from orchestration import dbt
+from orchestration.assets.metadata import OWNERS
+from orchestration.assets.models import POOL
+from orchestration.publish import Release, publish
+
+KEY = dg.AssetKey(["published"])
+
+
+def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Make the asset that publishes the audited candidate."""
+
+    @dg.asset(
+        key=KEY,
+        deps=list(marts),
+        group_name="published",
+        kinds={"duckdb", "parquet"},
+        owners=OWNERS,
+        pool=POOL,
+        description="The audited release that readers see: DuckDB file, Parquet per mart, data package, diff.",
+    )
+    def publish_release() -> dg.MaterializeResult[None]:
+        release = publish_candidate(Home.from_environment())
+        changes = (release.folder / "diff.md").read_text()
+        return dg.MaterializeResult(
+            metadata={
+                "version": release.version,
+                "unchanged": release.unchanged,
+                "folder": dg.MetadataValue.path(str(release.folder)),
+                "diff": dg.MetadataValue.md(changes),
+            }
+        )
+
+    return publish_release
+
+
+def publish_candidate(home: Home) -> Release:
+    """Publish the candidate of ``home`` with the terms of every source."""
+    terms = {
+        source.name: {
+            "title": source.title,
+            "publisher": source.publisher,
+            "path": source.homepage,
+            "licence": source.licence,
+            "licence_path": source.licence_url,
+        }
+        for source in sources().values()
+    }
+    return publish(dbt.candidate(home), dbt.certificate(home), home.warehouse, licences=terms)

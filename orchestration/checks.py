@@ -1,0 +1,107 @@
+"""The gate in the run: Great Expectations on the candidate, one blocking check per mart, the certificate.
+
+What belongs here: where the gate stands in the graph and what Dagster shows of it. What does not:
+the expectations (``expectations``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from ingest.home import Home
+from ingest.schemas import CANONICAL
+from orchestration import dbt
+from orchestration.assets.metadata import vintages
+from orchestration.assets.models import POOL
+from orchestration.publish import current_release, write_certificate
+
+if TYPE_CHECKING:
+    from expectations.report import Outcome
+
+CHECK = "gate"
+
+
+class GateConfig(dg.Config):
+    """Settings of the gate.
+
+    Attributes:
+        compare: hold the candidate against the last release too (coverage, vintages). Off accepts a
+            change that the comparison would stop; every other expectation still holds.
+    """
+
+    compare: bool = True
+
+
+def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
+    """Make the op that audits the candidate; its checks block publication in the same run."""
+    specs = [
+        dg.AssetCheckSpec(
+            CHECK, asset=key, blocking=True, description=f"Expectations of {name}; a critical one stops publication."
+        )
+        for name, key in marts.items()
+    ]
+
+    @dg.multi_asset_check(name="gate", specs=specs, pool=POOL)
+    def audit_candidate(context: dg.AssetCheckExecutionContext, config: GateConfig) -> Iterator[dg.AssetCheckResult]:
+        from expectations.gate import audit  # seconds to import
+
+        home = Home.from_environment()
+        dbt.certificate(home).unlink(missing_ok=True)
+        current = current_release(home.warehouse) if config.compare else None
+        report = audit(dbt.candidate(home), current.database if current else None, docs_folder(home))
+        if report.passed:
+            write_certificate(
+                dbt.certificate(home),
+                dbt.candidate(home),
+                run_id=context.run_id,
+                report=report.to_dict(),
+                vintages=source_vintages(home),
+            )
+        for outcome in report.failures:
+            say = context.log.error if outcome.severity == "critical" else context.log.warning
+            say(outcome.message)
+        by_mart = report.by_mart()
+        for name, key in marts.items():
+            yield _result(key, by_mart.get(name, ()), docs_folder(home))
+
+    return audit_candidate
+
+
+def _result(key: dg.AssetKey, outcomes: Sequence[Outcome], docs: Path) -> dg.AssetCheckResult:
+    """Sum up the outcomes of one mart; a mart without a suite is not audited and therefore fails."""
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    critical = [outcome for outcome in failed if outcome.severity == "critical"]
+    return dg.AssetCheckResult(
+        check_name=CHECK,
+        asset_key=key,
+        passed=bool(outcomes) and not failed,
+        severity=dg.AssetCheckSeverity.ERROR if critical or not outcomes else dg.AssetCheckSeverity.WARN,
+        description="; ".join(outcome.message for outcome in failed[:3]) or None,
+        metadata={
+            "expectations": len(outcomes),
+            "failed": len(failed),
+            "failing": dg.MetadataValue.md("\n".join(f"- {outcome.message}" for outcome in failed) or "none"),
+            "data_docs": dg.MetadataValue.path(str(docs / "index.html")),
+        },
+    )
+
+
+def docs_folder(home: Home) -> Path:
+    """Return where the gate writes its Data Docs."""
+    return home.build / "data_docs"
+
+
+def source_vintages(home: Home) -> dict[str, list[str]]:
+    """Return the vintages of every source that the canonical tables are made of."""
+    found: dict[str, set[str]] = {}
+    for table, contract in CANONICAL.items():
+        path = home.canonical / f"{table}.parquet"
+        if path.is_file() and {"source", "vintage"} <= contract.columns.keys():
+            for source, editions in vintages(pl.read_parquet(path, columns=["source", "vintage"])).items():
+                found.setdefault(source, set()).update(editions)
+    return {source: sorted(editions) for source, editions in sorted(found.items())}

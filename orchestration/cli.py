@@ -1,0 +1,202 @@
+"""The command line ``oretrace``: run, query, show, releases, rollback, verify, ui, raw, snapshot.
+
+What belongs here: words, options, exit codes (0 done, 1 failed or refused, 2 bad input). What does
+not: the work itself. Heavy tools are imported inside the commands, so that a query starts at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ingest.errors import BadInput, OretraceError
+from ingest.home import PROJECT, Home
+
+FORMATS = click.Choice(["table", "csv", "json", "parquet"])
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="oretrace")
+def cli() -> None:
+    """Dependence in critical minerals by supply-chain stage: build, audit, publish, query.
+
+    Everything is written below ORETRACE_HOME (default: var/ in the project).
+    """
+
+
+@cli.command()
+@click.option(
+    "--no-compare",
+    is_flag=True,
+    help="Accept what the comparison with the last release would stop, such as smaller coverage.",
+)
+def run(no_compare: bool) -> None:
+    """Run the whole job in snapshot mode (no network), publish, print the headline."""
+    from orchestration.headline import print_headline
+    from orchestration.run import run as run_job
+
+    home = Home.from_environment()
+    release = run_job(home, compare=not no_compare)
+    print_headline(home, str(release["version"]), unchanged=bool(release["unchanged"]))
+
+
+@cli.command()
+@click.argument("sql")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def query(sql: str, form: str) -> None:
+    r"""Read the published warehouse with one SELECT.
+
+    \b
+    Example: oretrace query "select importer, nir_token from mart_dependence_by_stage where material = 'rare_earths'"
+    """
+    from orchestration.query import read_sql
+    from orchestration.render import write_frame
+
+    write_frame(read_sql(sql), form)
+
+
+@cli.group()
+def show() -> None:
+    """Show a ready-made view of the published marts."""
+
+
+@show.command("dependence")
+@click.option("--importer", required=True, help="ISO3 code or name, e.g. USA.")
+@click.option("--material", required=True, help="Slug or name, e.g. rare_earths.")
+@click.option("--stage", help="One stage, e.g. compound; all by default.")
+@click.option("--year", type=int, help="One year; the newest three with figures by default.")
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def show_dependence(importer: str, material: str, stage: str | None, year: int | None, form: str) -> None:
+    """How dependent an importer is on a material, stage by stage, and on whom.
+
+    Shares are of imports; a printed token such as >95 is shown as printed.
+    """
+    from orchestration import render
+    from orchestration.show import dependence
+    from orchestration.warehouse import connect
+
+    with connect() as db:
+        stages, suppliers = dependence(db, importer, material, stage, year)
+    if form == "table":
+        render.print_table(stages, "Dependence by stage")
+        print()
+        render.print_table(suppliers, "Suppliers (share of imports)")
+    else:
+        render.write_frame(stages.join(suppliers, on=["stage", "year"], how="left", suffix="_supplier"), form)
+
+
+@cli.command()
+def releases() -> None:
+    """List the releases, newest first; the published one is marked."""
+    from orchestration.publish import current_release, list_releases
+
+    home = Home.from_environment()
+    current = current_release(home.warehouse)
+    found = list(list_releases(home.warehouse))
+    if not found:
+        raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
+    for release, package in found:
+        mark = "*" if current and release.version == current.version else " "
+        size = sum(item["bytes"] for item in package["resources"]) / 1e6
+        print(f"{mark} {release.version}  {len(package['resources'])} files  {size:.1f} MB  {release.folder}")
+
+
+@cli.command()
+@click.argument("version")
+def rollback(version: str) -> None:
+    """Point the published file back at VERSION (see: oretrace releases)."""
+    from orchestration.publish import rollback as point_back
+
+    release = point_back(Home.from_environment().warehouse, version)
+    print(f"published: {release.version}")
+
+
+@cli.command()
+def verify() -> None:
+    """Recompute every hash of every release; exit code 1 names each file that changed."""
+    from orchestration.publish import verify as verify_all
+
+    home = Home.from_environment()
+    count, wrong = verify_all(home.warehouse)
+    if not count:
+        raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
+    if wrong:
+        raise OretraceError("\n".join(wrong))
+    print(f"{count} release(s) are as they were published.")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+def ui(port: int) -> None:
+    """Open Dagster on 127.0.0.1 until Ctrl-C."""
+    from orchestration.run import dagster_home
+
+    dagster_home(Home.from_environment().create())
+    dagster = Path(sys.executable).with_name("dagster")
+    os.chdir(PROJECT)
+    os.execv(  # noqa: S606
+        dagster, [str(dagster), "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    )
+
+
+@cli.group()
+def raw() -> None:
+    """Raw vintages: the publishers' own files, kept unchanged."""
+
+
+@raw.command("add")
+@click.argument("source")
+@click.argument("vintage")
+@click.argument("download", type=click.Path(path_type=Path))
+def raw_add(source: str, vintage: str, download: Path) -> None:
+    r"""Keep DOWNLOAD (a file or folder) as edition VINTAGE of SOURCE.
+
+    \b
+    Example: oretrace raw add usgs_mcs 2026 ~/Downloads/mcs2026
+    """
+    from ingest.vintages import add_vintage
+
+    added = add_vintage(Home.from_environment().create().raw, source, vintage, download)
+    print(f"kept {added.folder}")
+
+
+@cli.group()
+def snapshot() -> None:
+    """The embedded snapshot in ingest/snapshot."""
+
+
+@snapshot.command("write")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="Another folder than ingest/snapshot.")
+def snapshot_write(target: Path | None) -> None:
+    """Write the snapshot anew from the raw vintages of ORETRACE_HOME, through the readers of live mode."""
+    from ingest.embedded import write_snapshot
+    from ingest.home import SNAPSHOT
+
+    for table, rows in write_snapshot(Home.from_environment().raw, target or SNAPSHOT).items():
+        print(f"{table:<40} {rows:>9,} rows")
+
+
+def main() -> None:
+    """Run a command; a user's mistake is one line on stderr and exit code 2, never a stack trace."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        fail(error.format_message(), error.exit_code)
+    except click.Abort:
+        fail("stopped", 130)
+    except OretraceError as error:
+        fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, code: int) -> None:
+    """Print one message to stderr and leave."""
+    print(f"oretrace: {message}", file=sys.stderr)
+    sys.exit(code)

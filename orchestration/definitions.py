@@ -1,0 +1,38 @@
+"""Everything Dagster sees: assets of all layers, the gate's checks, the job ``refresh``.
+
+What belongs here: putting the parts together. What does not: the parts.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from ingest.home import Home
+from orchestration import dbt
+from orchestration.assets import canonical, raw
+from orchestration.assets.models import mart_keys, models
+from orchestration.assets.published import published
+from orchestration.checks import gate
+
+
+def build_definitions() -> dg.Definitions:
+    """Load assets, checks and jobs; parses the dbt project when it changed."""
+    home = Home.from_environment().create()
+    dbt_build = models(home)
+    marts = mart_keys(dbt_build, dbt.load_manifest(home))
+    return dg.Definitions(
+        assets=[*raw.assets(), *canonical.assets(), dbt_build, published(marts.values())],
+        asset_checks=[gate(marts)],
+        jobs=[
+            dg.define_asset_job(
+                "refresh",
+                selection=dg.AssetSelection.all(),
+                description="The whole job in snapshot mode: read, transform, model, audit, publish.",
+            )
+        ],
+        # One process: start-up of a process per step would triple the run time.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

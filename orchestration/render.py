@@ -1,0 +1,74 @@
+"""Tables on the terminal and in files: one frame, five formats.
+
+What belongs here: how figures look. What does not: which figures.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from ingest.errors import BadInput
+
+FORMATS = ("table", "csv", "json", "parquet")
+
+
+def write_frame(frame: pl.DataFrame, form: str) -> None:
+    """Write a frame to stdout.
+
+    Args:
+        frame: what to show.
+        form: ``table``, ``csv``, ``json`` (a list of objects) or ``parquet`` (bytes; redirect it to a file).
+
+    Raises:
+        BadInput: Parquet would go to a terminal.
+    """
+    if form == "table":
+        print_table(frame)
+    elif form == "csv":
+        sys.stdout.write(frame.write_csv())
+    elif form == "json":
+        json.dump(frame.to_dicts(), sys.stdout, indent=1, default=_plain)
+        sys.stdout.write("\n")
+    else:
+        if sys.stdout.isatty():
+            raise BadInput("Parquet is binary; redirect it: oretrace query ... --format parquet > out.parquet")
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer)
+        sys.stdout.buffer.write(buffer.getvalue())
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def print_table(frame: pl.DataFrame, title: str | None = None) -> None:
+    """Print a frame as an aligned table; numbers right, missing values as a dash."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Piped output is never cut to a window's width.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*(Text(cell(value)) for value in row))
+    console.print(table)
+
+
+def cell(value: Any) -> str:
+    """Format one value: thousands separated, at most four significant decimals, a dash for missing."""
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        if value != 0 and abs(value) < 1:
+            return f"{value:.4f}"
+        return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.1f}"
+    return str(value)

@@ -1,0 +1,164 @@
+"""The whole job from the command line: one process, progress line by line, one run at a time.
+
+What belongs here: running the Dagster job and telling its story. What does not: the job.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.errors import BadInput, OretraceError
+from ingest.home import Home
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
+
+# No telemetry and no first-visit dialog; runs are kept in SQLite under ORETRACE_HOME.
+INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
+class RunFailed(OretraceError):
+    """A step of the job failed; what is published stays."""
+
+
+def dagster_home(home: Home) -> Path:
+    """Prepare Dagster's folder and name it in the environment; return it."""
+    config = home.dagster / "dagster.yaml"
+    if not config.exists():
+        config.write_text(INSTANCE)
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
+    os.environ["ORETRACE_HOME"] = str(home.root)
+    return home.dagster
+
+
+@contextmanager
+def only_run(home: Home) -> Iterator[None]:
+    """Hold the lock of the build folder; it falls with the process, however that ends.
+
+    Raises:
+        BadInput: another run holds it.
+    """
+    with (home.build / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"another run is at work in {home.root}; wait for it to end.") from None
+        yield
+
+
+class Progress(logging.Handler):
+    """Prints one line per finished step: layer, name, rows, seconds."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        super().__init__()
+        self.begun: dict[str, float] = {}
+        self.rows: dict[str, int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Turn a Dagster event into a line; other messages only from errors on."""
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event: DagsterEvent | None = meta.get("dagster_event")
+        if event is None:
+            if record.levelno >= logging.ERROR and meta:
+                say(f"  {meta.get('orig_message', '')}")
+            return
+        step = event.step_key or ""
+        kind = event.event_type_value
+        if kind == "STEP_START":
+            self.begun[step] = time.monotonic()
+        elif kind == "ASSET_MATERIALIZATION":
+            self._count(step, event)
+        elif kind in ("STEP_SUCCESS", "STEP_FAILURE"):
+            took = time.monotonic() - self.begun.get(step, time.monotonic())
+            rows = f"{self.rows[step]:>9,} rows" if step in self.rows else " " * 14
+            say(f"  {step:<36} {rows} {took:>7.1f} s{'' if kind == 'STEP_SUCCESS' else '   FAILED'}")
+
+    def _count(self, step: str, event: DagsterEvent) -> None:
+        rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+        if rows is not None:
+            self.rows[step] = self.rows.get(step, 0) + int(rows.value)  # type: ignore[call-overload]
+
+
+def say(line: str) -> None:
+    """Print a line of progress to stderr, so that stdout holds results only."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def run(home: Home, *, compare: bool = True) -> dict[str, Any]:
+    """Run the job ``refresh`` and return what the publish step says of the release.
+
+    Args:
+        home: where everything is written.
+        compare: whether the gate compares with the last release.
+
+    Returns:
+        ``version``, ``unchanged`` and ``folder`` of the release.
+
+    Raises:
+        BadInput: another run is at work, the home is not writable, the snapshot is damaged.
+        RunFailed: a step failed; the message says which and why.
+    """
+    home.create()
+    dagster_home(home)
+    with only_run(home):
+        say("loading tools")
+        begun = time.monotonic()
+        result = _execute(compare=compare)
+        if not result.success:
+            raise _failure(result)
+        metadata = result.asset_materializations_for_node("published")[0].metadata
+        say(f"done in {time.monotonic() - begun:.0f} s")
+        return {name: metadata[name].value for name in ("version", "unchanged", "folder")}
+
+
+def _execute(*, compare: bool) -> ExecuteInProcessResult:
+    import dagster as dg  # seconds to import
+
+    from orchestration.definitions import defs
+
+    progress = Progress()
+
+    @dg.logger
+    def lines(_: dg.InitLoggerContext) -> logging.Logger:
+        target = logging.getLogger("oretrace.progress")
+        target.setLevel(logging.DEBUG)
+        target.propagate = False
+        target.handlers = [progress]
+        return target
+
+    job = defs.resolve_job_def("refresh").with_logger_defs({"console": lines})
+    instance: DagsterInstance = dg.DagsterInstance.get()
+    say("running refresh (snapshot mode)")
+    config = {"ops": {"gate": {"config": {"compare": compare}}}}
+    return job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
+
+
+def _failure(result: ExecuteInProcessResult) -> OretraceError:
+    for event in result.all_events:
+        if event.event_type_value != "STEP_FAILURE":
+            continue
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        text = (error.message if error else "failed").strip()
+        name, _, rest = text.partition(": ")
+        kind = name.rpartition(".")[2]
+        message = f"{event.step_key}: {rest if kind.isidentifier() and rest else text}"
+        return BadInput(message) if kind in ("BadInput", "UnmappedValue") else RunFailed(message)
+    checks = [event for event in result.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"]
+    failed = [
+        f"{check.asset_key.path[-1]}: {check.description}"
+        for check in (event.asset_check_evaluation_data for event in checks)
+        if not check.passed and check.blocking
+    ]
+    return RunFailed("the gate stopped publication: " + " | ".join(failed) if failed else "the run failed.")

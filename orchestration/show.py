@@ -1,0 +1,126 @@
+"""The views behind ``oretrace show`` and the headline of a run; all from the published marts.
+
+What belongs here: questions put to the marts and how the user's words are checked. What does not:
+figures that the marts do not hold.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from ingest.errors import BadInput
+
+
+def known_value(given: str, known: dict[str, str], what: str) -> str:
+    """Match a user's word to a known slug or code, by slug or by name, whatever the case.
+
+    Args:
+        given: what the user typed.
+        known: slug to display name.
+        what: ``importer``, ``material`` or ``stage``, for the message.
+
+    Raises:
+        BadInput: nothing matches; the message offers the nearest.
+    """
+    wanted = given.strip().casefold().replace("-", "_").replace(" ", "_")
+    words = {slug.casefold(): slug for slug in known}
+    words |= {name.casefold().replace(" ", "_").replace("-", "_"): slug for slug, name in known.items()}
+    if wanted in words:
+        return words[wanted]
+    near = (
+        difflib.get_close_matches(wanted, words, n=4, cutoff=0.5)
+        or [word for word in words if wanted[:3] and wanted[:3] in word][:4]
+    )
+    hint = ", ".join(dict.fromkeys(f"{words[word]} ({known[words[word]]})" for word in near))
+    raise BadInput(f"unknown {what} {given!r}." + (f" Nearest: {hint}." if hint else f" Known: {', '.join(known)}."))
+
+
+def vocabulary(db: duckdb.DuckDBPyConnection, column: str) -> dict[str, str]:
+    """Return the slugs that occur in the dependence mart, with their names."""
+    names = {
+        "importer": ("dim_country", "iso3"),
+        "material": ("dim_material", "material"),
+        "stage": ("dim_stage", "stage"),
+    }
+    table, key = names[column]
+    rows = db.execute(
+        f"select distinct d.{column}, coalesce(n.name, d.{column}) from mart_dependence_by_stage d "
+        f"left join {table} n on n.{key} = d.{column} order by 1"
+    ).fetchall()
+    return dict(rows)
+
+
+def dependence(
+    db: duckdb.DuckDBPyConnection, importer: str, material: str, stage: str | None, year: int | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the dependence of an importer on a material, and its suppliers.
+
+    Args:
+        db: the published warehouse.
+        importer: ISO3 code or country name.
+        material: slug or name.
+        stage: slug or name; all stages when None.
+        year: one year; the newest three with figures when None.
+
+    Returns:
+        ``(stages, suppliers)``: one row per stage and year; one row per stage, year and supplier.
+
+    Raises:
+        BadInput: an unknown importer, material, stage, or no figures for the year.
+    """
+    chosen: dict[str, Any] = {
+        "importer": known_value(importer, vocabulary(db, "importer"), "importer"),
+        "material": known_value(material, vocabulary(db, "material"), "material"),
+    }
+    if stage:
+        chosen["stage"] = known_value(stage, vocabulary(db, "stage"), "stage")
+    where = " and ".join(f"d.{name} = ${name}" for name in chosen)
+    years = [
+        found
+        for (found,) in db.execute(
+            f"select distinct year from mart_dependence_by_stage d where {where} order by 1 desc", chosen
+        ).fetchall()
+    ]
+    if not years:
+        raise BadInput(f"no figures for {', '.join(chosen.values())}. See mart_coverage for what is there.")
+    if year is not None and year not in years:
+        raise BadInput(f"no figures for {year}; there are: {', '.join(map(str, years))}.")
+    chosen |= {"first": year or min(years[:3]), "last": year or years[0]}
+    span = f"{where} and d.year between $first and $last"
+    stages = db.execute(_STAGES.format(where=span), chosen).pl()
+    suppliers = db.execute(_SUPPLIERS.format(where=span), chosen).pl()
+    return stages, suppliers
+
+
+_STAGES = """
+select
+    d.stage, d.year,
+    coalesce(d.nir_token, cast(round(d.nir_pct) as varchar)) as nir_pct,
+    d.top_supplier as supplier,
+    round(100 * d.top_supplier_import_share, 1) as share_pct,
+    d.share_basis as basis, d.share_period as period,
+    round(d.hhi_low) as hhi_low, round(d.hhi_high) as hhi_high,
+    d.production_t, d.imports_t, d.exports_t,
+    concat_ws(' + ', d.share_source || ' ' || d.share_vintage, d.nir_source || ' ' || d.nir_vintage) as source,
+    d.evidence
+from mart_dependence_by_stage as d
+left join dim_stage as s on s.stage = d.stage
+where {where}
+order by s.position, d.year
+"""
+
+_SUPPLIERS = """
+select
+    d.stage, d.year, d.country, coalesce(c.name, d.country) as name,
+    round(100 * d.import_share, 1) as share_pct,
+    d.share_basis as basis, d.share_period as period, d.source || ' ' || d.vintage as source
+from mart_supplier_exposure as d
+left join dim_country as c on c.iso3 = d.country
+left join dim_stage as s on s.stage = d.stage
+where {where} and d.import_share >= 0.005
+order by s.position, d.year, d.country = 'OTH', d.import_share desc
+"""

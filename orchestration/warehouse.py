@@ -1,0 +1,77 @@
+"""Reading the published warehouse: connections that cannot write, and one-line access to a mart.
+
+What belongs here: opening the published file for users. What does not: anything that writes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from ingest.errors import BadInput
+from ingest.home import Home
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def published_file(home: Home | None = None) -> Path:
+    """Return the published DuckDB file, resolved to its release.
+
+    Raises:
+        BadInput: nothing has been published yet.
+    """
+    link = (home or Home.from_environment()).warehouse / "oretrace.duckdb"
+    if not link.exists():
+        raise BadInput(f"there is no published warehouse at {link} yet. Build it with: oretrace run")
+    return link.resolve()
+
+
+def connect(path: str | Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Open the published warehouse, read-only and locked down.
+
+    Args:
+        path: a release's DuckDB file; the published one by default.
+
+    Returns:
+        A DuckDB connection that can read the warehouse and nothing else: it cannot write, attach,
+        install, read or write other files, or be configured otherwise.
+
+    Raises:
+        BadInput: nothing has been published yet.
+    """
+    file = Path(path) if path else published_file()
+    db = duckdb.connect(str(file), read_only=True)
+    for setting in (
+        "set enable_progress_bar = false",
+        "set python_enable_replacements = false",
+        "set autoinstall_known_extensions = false",
+        "set autoload_known_extensions = false",
+        "set enable_external_access = false",
+        "set lock_configuration = true",
+    ):
+        db.execute(setting)
+    return db
+
+
+def tables(db: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the names of the published tables, sorted."""
+    return [name for (name,) in db.execute("select table_name from duckdb_tables() order by 1").fetchall()]
+
+
+def table(name: str) -> pl.DataFrame:
+    """Read one published table as a polars frame.
+
+    Args:
+        name: e.g. ``mart_dependence_by_stage``.
+
+    Raises:
+        BadInput: no such table, or nothing published yet.
+    """
+    with connect() as db:
+        known = tables(db)
+        if name not in known:
+            raise BadInput(f"there is no table {name!r} in the warehouse; there are: {', '.join(known)}.")
+        return db.execute(f'select * from "{name}"').pl()

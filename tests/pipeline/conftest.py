@@ -1,0 +1,42 @@
+"""One real run of the whole job, shared by the pipeline tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ORETRACE = Path(sys.executable).with_name("oretrace")
+
+
+def oretrace(
+    *arguments: str, home: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would."""
+    settings = {**os.environ, "ORETRACE_HOME": str(home), **(environment or {})}
+    return subprocess.run(
+        [str(ORETRACE), *arguments], env=settings, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Home and output of ``oretrace run`` on an empty home."""
+    home = tmp_path_factory.mktemp("home")
+    done = oretrace("run", home=home)
+    assert done.returncode == 0, done.stderr
+    return home, done
+
+
+@pytest.fixture
+def home(first_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> Iterator[Path]:
+    """A copy of a home in which the job has run once."""
+    copy = tmp_path / "home"
+    shutil.copytree(first_run[0], copy, symlinks=True)
+    yield copy
+    shutil.rmtree(copy)

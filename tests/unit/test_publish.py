@@ -1,0 +1,179 @@
+"""Publication: what is refused, what is swapped, what is found when someone tampers."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ingest.errors import BadInput, OretraceError
+from orchestration import publish as pub
+
+PASSING = {"passed": True, "checks": []}
+
+
+def build(folder: Path, value: float = 71.0, name: str = "candidate.duckdb") -> Path:
+    path = folder / name
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as db:
+        db.execute("create table mart_claims (claim varchar, verdict varchar)")
+        db.execute("insert into mart_claims values ('a', 'reproduced'), ('b', 'differs')")
+        db.execute(
+            "create table mart_dependence_by_stage (importer varchar, material varchar, stage varchar, year int, "
+            "nir_pct double, top_supplier_import_share double)"
+        )
+        db.execute(f"insert into mart_dependence_by_stage values ('USA','rare_earths','compound',2024,53,{value}/100)")
+    return path
+
+
+def certify(candidate: Path, report: dict[str, object] | None = None) -> Path:
+    path = candidate.parent / "certificate.json"
+    pub.write_certificate(path, candidate, run_id="r", report=report or PASSING, vintages={"usgs_mcs": ["2026"]})
+    return path
+
+
+def published_value(target: Path) -> float:
+    with duckdb.connect(str(target / "oretrace.duckdb"), read_only=True) as db:
+        row = db.execute("select top_supplier_import_share from mart_dependence_by_stage").fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    folder = tmp_path / "it's a warehouse"  # an apostrophe in a path must not break SQL
+    folder.mkdir()
+    return folder
+
+
+def test_an_audited_candidate_is_published_with_parquet_package_and_diff(tmp_path: Path, target: Path) -> None:
+    release = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    package = json.loads((release.folder / "datapackage.json").read_text())
+    assert {item["path"] for item in package["resources"]} == {
+        "oretrace.duckdb", "certificate.json", "diff.json", "diff.md", "mart_claims.parquet",
+        "mart_dependence_by_stage.parquet",
+    }  # fmt: skip
+    assert package["vintages"] == {"usgs_mcs": ["2026"]}
+    assert published_value(target) == pytest.approx(0.71)
+    assert pub.verify(target) == (1, [])
+
+
+def test_without_certificate_nothing_is_published(tmp_path: Path, target: Path) -> None:
+    with pytest.raises(pub.PublishRefused, match="no certificate"):
+        pub.publish(build(tmp_path), tmp_path / "certificate.json", target)
+    assert pub.current_release(target) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "null", '{"passed": true}', '{"passed": "yes", "candidate_sha256": "x", "gate": {}}']
+)
+def test_a_file_that_is_no_passing_certificate_is_refused(tmp_path: Path, target: Path, text: str) -> None:
+    candidate = build(tmp_path)
+    (tmp_path / "certificate.json").write_text(text)
+    with pytest.raises(pub.PublishRefused):
+        pub.publish(candidate, tmp_path / "certificate.json", target)
+
+
+def test_a_certificate_of_a_failed_gate_is_refused(tmp_path: Path, target: Path) -> None:
+    candidate = build(tmp_path)
+    certificate = certify(candidate, {"passed": False, "checks": []})
+    with pytest.raises(pub.PublishRefused, match="did not pass"):
+        pub.publish(candidate, certificate, target)
+    content = json.loads(certificate.read_text())
+    certificate.write_text(json.dumps(content | {"passed": True}))  # only half of it forged
+    with pytest.raises(pub.PublishRefused, match="did not pass"):
+        pub.publish(candidate, certificate, target)
+
+
+def test_a_candidate_changed_after_its_audit_is_refused_and_the_published_bytes_stay(
+    tmp_path: Path, target: Path
+) -> None:
+    first = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    before = first.database.read_bytes()
+    candidate = build(tmp_path, 72.0)
+    certificate = certify(candidate)
+    with duckdb.connect(str(candidate)) as db:
+        db.execute("update mart_dependence_by_stage set top_supplier_import_share = 0.01")
+    with pytest.raises(pub.PublishRefused, match="changed after its audit"):
+        pub.publish(candidate, certificate, target)
+    assert (target / "oretrace.duckdb").resolve().read_bytes() == before
+    assert list((target / "releases").glob(".partial*")) == []
+
+
+def test_equal_marts_make_no_second_release(tmp_path: Path, target: Path) -> None:
+    first = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    second = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    assert second.unchanged
+    assert second.version == first.version
+
+
+def test_a_reader_keeps_its_release_while_a_new_one_is_published(tmp_path: Path, target: Path) -> None:
+    pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    with duckdb.connect(str((target / "oretrace.duckdb").resolve()), read_only=True) as reader:
+        pub.publish(build(tmp_path, 50.0), certify(tmp_path / "candidate.duckdb"), target)
+        row = reader.execute("select top_supplier_import_share from mart_dependence_by_stage").fetchone()
+        assert row == (0.71,)
+    assert published_value(target) == pytest.approx(0.50)
+
+
+def test_the_diff_names_the_figure_that_moved_and_the_rows_that_changed(tmp_path: Path, target: Path) -> None:
+    pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    release = pub.publish(build(tmp_path, 50.0), certify(tmp_path / "candidate.duckdb"), target)
+    diff = json.loads((release.folder / "diff.json").read_text())
+    assert diff["marts"]["mart_dependence_by_stage"] == {"rows": 1, "added": 1, "removed": 1}
+    assert diff["marts"]["mart_claims"] == {"rows": 2, "added": 0, "removed": 0}
+    assert [(item["measure"], item["was_pct"], item["is_pct"]) for item in diff["moved"]] == [
+        ("top_supplier_import_share", pytest.approx(71), pytest.approx(50))
+    ]
+
+
+def test_rollback_points_back_and_refuses_unknown_and_damaged_releases(tmp_path: Path, target: Path) -> None:
+    first = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    second = pub.publish(build(tmp_path, 50.0), certify(tmp_path / "candidate.duckdb"), target)
+    pub.rollback(target, first.version)
+    assert published_value(target) == pytest.approx(0.71)
+    with pytest.raises(BadInput, match=first.version):
+        pub.rollback(target, "20000101T000000Z-00000000")
+    (second.folder / "mart_claims.parquet").write_bytes(b"edited")
+    with pytest.raises(OretraceError, match=r"mart_claims\.parquet changed"):
+        pub.rollback(target, second.version)
+    assert published_value(target) == pytest.approx(0.71)
+
+
+def test_verify_names_every_file_that_is_not_as_published(tmp_path: Path, target: Path) -> None:
+    release = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    (release.folder / "diff.md").write_text("edited")
+    (release.folder / "mart_claims.parquet").unlink()
+    (release.folder / "extra.txt").write_text("planted")
+    _, wrong = pub.verify(target)
+    assert len(wrong) == 3
+    assert all(any(name in line for line in wrong) for name in ("diff.md", "mart_claims.parquet", "extra.txt"))
+
+
+def test_verify_notices_a_swapped_link(tmp_path: Path, target: Path) -> None:
+    pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    (target / "oretrace.duckdb").unlink()
+    (target / "oretrace.duckdb").symlink_to(tmp_path / "candidate.duckdb")
+    _, wrong = pub.verify(target)
+    assert wrong
+
+
+def test_leftovers_of_a_killed_publication_are_cleared_and_never_listed(tmp_path: Path, target: Path) -> None:
+    left = target / "releases" / ".partial-1"
+    left.mkdir(parents=True)
+    (left / "oretrace.duckdb").write_bytes(os.urandom(10))
+    pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    assert not left.exists()
+    assert len(list(pub.list_releases(target))) == 1
+
+
+def test_two_equal_builds_give_equal_parquet_bytes(tmp_path: Path, target: Path) -> None:
+    first = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    other = target / "other"
+    other.mkdir()
+    second = pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), other)
+    for mart in ("mart_claims", "mart_dependence_by_stage"):
+        assert (first.folder / f"{mart}.parquet").read_bytes() == (second.folder / f"{mart}.parquet").read_bytes()
