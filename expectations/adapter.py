@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import duckdb
 
@@ -27,9 +27,7 @@ from expectations.report import FAILED, PASSED, SKIPPED, GateReport, Outcome
 from expectations.rules import BadSuite, Check, Suite
 from ingest.errors import OretraceError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+Frame: TypeAlias = Any  # a pandas frame; pandas comes with Great Expectations and is as slow to import
 SAMPLE_ROWS = 5
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
@@ -174,21 +172,19 @@ def build_expectation(gx: Any, mart: str, check: Check) -> Any:
         raise BadSuite(f"{where}: {check.expect} does not take these arguments: {_line(error)}.") from None
 
 
-def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> Frame:
     """Rows of a query, in an order that does not depend on threads."""
     return connection.execute(f"select * from ({query.rstrip().rstrip(';')}) order by all").df()
 
 
-def _index_columns(frame: pd.DataFrame, query: str | None, checks: Sequence[Check]) -> list[str]:
+def _index_columns(frame: Frame, query: str | None, checks: Sequence[Check]) -> list[str]:
     """Columns shown for an offending row: all of a query, the key of a whole mart."""
     if query is not None:
         return list(frame.columns)
     return [column for column in dict.fromkeys(c for check in checks for c in check.key) if column in frame.columns]
 
 
-def _validate(
-    gx: Any, name: str, expectations: Mapping[str, Any], frame: pd.DataFrame, index: list[str]
-) -> dict[str, Any]:
+def _validate(gx: Any, name: str, expectations: Mapping[str, Any], frame: Frame, index: list[str]) -> dict[str, Any]:
     """Evaluate expectations on one frame; results by check name, none for a check without an answer."""
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
@@ -205,7 +201,7 @@ def _validate(
     return {result.expectation_config.meta["check"]: result for result in answered}
 
 
-def _judge(mart: str, check: Check, frame: pd.DataFrame, result: Any) -> Outcome:
+def _judge(mart: str, check: Check, frame: Frame, result: Any) -> Outcome:
     """Turn an answer of Great Expectations into an outcome, believing no more than is proven."""
     if result is None:
         return _outcome(mart, check, FAILED, "Great Expectations gave no answer.")
@@ -251,7 +247,7 @@ def _raised(info: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _rows_judged(check: Check, frame: pd.DataFrame) -> int:
+def _rows_judged(check: Check, frame: Frame) -> int:
     """Rows that had a value to judge, counted without Great Expectations."""
     columns = [check.arguments[name] for name in _COLUMN_ARGUMENTS if name in check.arguments]
     if check.expect == "ExpectColumnValuesToNotBeNull" or not set(columns) <= set(frame.columns):
@@ -259,9 +255,7 @@ def _rows_judged(check: Check, frame: pd.DataFrame) -> int:
     return int(frame[columns].notna().all(axis=1).sum()) if columns else len(frame)
 
 
-def _sample(
-    check: Check, frame: pd.DataFrame, answer: Mapping[str, Any], *, passed: bool
-) -> tuple[Mapping[str, Any], ...]:
+def _sample(check: Check, frame: Frame, answer: Mapping[str, Any], *, passed: bool) -> tuple[Mapping[str, Any], ...]:
     """Up to five offending rows; for a frame that should have had no rows, its first ones."""
     if passed:
         return ()

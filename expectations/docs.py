@@ -30,7 +30,7 @@ def write_docs(evaluation: Evaluation, folder: Path) -> Path:
         Path of the index.
     """
     great_expectations()
-    from great_expectations.render.view import DefaultJinjaPageView
+    from great_expectations.render.view.view import DefaultJinjaPageView
 
     view = DefaultJinjaPageView(custom_views_directory=str(PAGES))
     report = evaluation.report

@@ -52,7 +52,8 @@ class Outcome:
         """One line that names mart, check, expectation, value and reason."""
         if self.status == PASSED:
             return f"{self.mart}.{self.check} holds: {self.expectation} on {self.rows} rows."
-        return f"{self.mart}.{self.check} {self.status} ({self.severity}): {self.expectation}: {self.found} Reason: {self.reason}"
+        outcome = f"{self.mart}.{self.check} {self.status} ({self.severity})"
+        return f"{outcome}: {self.expectation}: {self.found} Reason: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,14 @@ class GateReport:
         failed = (outcome for outcome in self.outcomes if not outcome.passed)
         return tuple(sorted(failed, key=lambda outcome: outcome.severity != "critical"))
 
-    def by_mart(self) -> dict[str, tuple[Outcome, ...]]:
+    def by_mart(self) -> dict[str, list[Outcome]]:
         """Outcomes of each mart, in order."""
         marts = dict.fromkeys(outcome.mart for outcome in self.outcomes)
-        return {mart: tuple(o for o in self.outcomes if o.mart == mart) for mart in marts}
+        return {mart: [o for o in self.outcomes if o.mart == mart] for mart in marts}
+
+    def failure_lines(self) -> list[str]:
+        """One line per check that does not hold, critical ones first."""
+        return [outcome.message for outcome in self.failures]
 
     def summary_lines(self) -> list[str]:
         """A headline and one line per failure, for a terminal."""
@@ -97,7 +102,7 @@ class GateReport:
             headline += f", {count[FAILED]} do not ({critical} critical)"
         if count[SKIPPED]:
             headline += f", {count[SKIPPED]} skipped (nothing earlier to compare with)"
-        return [f"{headline}.", *(outcome.message for outcome in self.failures)]
+        return [f"{headline}.", *self.failure_lines()]
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
         """Plain values for JSON; equal data gives an equal dict when ``timing`` is left out."""

@@ -44,8 +44,21 @@ def _apply(frame: pl.DataFrame, row: dict[str, str | None]) -> pl.DataFrame:
     return frame.with_columns(pl.when(chosen).then(new).otherwise(pl.col(column)).alias(column))
 
 
+def apply_corrections(frame: pl.DataFrame, corrections: pl.DataFrame) -> pl.DataFrame:
+    """Apply corrections in their order.
+
+    Args:
+        frame: the source table; corrected columns are text or boolean.
+        corrections: the columns of ``reference/corrections.csv``, all text.
+
+    Raises:
+        SourceChanged: a correction finds no row, or not the value it expects.
+    """
+    return reduce(_apply, corrections.iter_rows(named=True), frame)
+
+
 def corrected(frame: pl.DataFrame, source: str, vintage: str, table: str) -> pl.DataFrame:
-    """Apply every correction of one source table and vintage, in the order of the file.
+    """Apply every recorded correction of one source table and vintage.
 
     Args:
         frame: the source table; corrected columns are text or boolean.
@@ -56,7 +69,6 @@ def corrected(frame: pl.DataFrame, source: str, vintage: str, table: str) -> pl.
     Raises:
         SourceChanged: a correction finds no row, or not the value it expects.
     """
-    rows = reference(_FILE).filter(
-        pl.col("source") == source, pl.col("vintage") == vintage, pl.col("where").str.starts_with(f"{table}:")
-    )
-    return reduce(_apply, rows.iter_rows(named=True), frame)
+    named = pl.col("where").str.starts_with(f"{table}:")
+    ours = (pl.col("source") == source) & (pl.col("vintage") == vintage) & named
+    return apply_corrections(frame, reference(_FILE).filter(ours))

@@ -228,16 +228,20 @@ def assemble(grid: Grid, chunks: Sequence[Chunk], measures: Sequence[str], *, wi
     lengths = np.array([len(chunk.importer) for chunk in chunks], dtype=np.int64)
     stage = np.repeat(np.array([grid.stages.index(chunk.stage) for chunk in chunks], dtype=np.int64), lengths)
     key = np.repeat(np.array([chunk.key for chunk in chunks], dtype=np.int64), lengths)
-    columns = {name: grid.keys[name].gather(key) for name in grid.keys.columns}
-    columns["stage"] = pl.Series(list(grid.stages), dtype=pl.String).gather(stage)
-    columns["importer"] = names.gather(_joined([chunk.importer for chunk in chunks]))
-    columns["country"] = names.gather(_joined([chunk.country for chunk in chunks]))
+    coded = {"stage": stage, "importer": _joined([chunk.importer for chunk in chunks])}
+    coded["country"] = _joined([chunk.country for chunk in chunks])
     if with_via:
-        columns["via"] = names.gather(_joined([chunk.via for chunk in chunks if chunk.via is not None]))
-    for number, measure in enumerate(measures):
-        values = np.concatenate([np.zeros(0), *(chunk.shares[number] for chunk in chunks)])
-        columns[measure] = pl.Series(values).fill_nan(None)
-    return pl.DataFrame(columns)
+        coded["via"] = _joined([chunk.via for chunk in chunks if chunk.via is not None])
+    shares = {
+        measure: np.concatenate([np.zeros(0), *(chunk.shares[number] for chunk in chunks)])
+        for number, measure in enumerate(measures)
+    }
+    of_stage = pl.lit(pl.Series(list(grid.stages), dtype=pl.String))
+    return pl.DataFrame({**dict.fromkeys(grid.keys.columns, key), **coded, **shares}).select(
+        *(pl.lit(grid.keys[name]).gather(pl.col(name)).alias(name) for name in grid.keys.columns),
+        *((of_stage if name == "stage" else pl.lit(names)).gather(pl.col(name)).alias(name) for name in coded),
+        pl.col(measures).fill_nan(None),
+    )
 
 
 def _joined(parts: list[Codes]) -> Codes:

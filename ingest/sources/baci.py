@@ -17,18 +17,42 @@ from ingest.errors import SourceChanged, UnmappedValue
 from ingest.home import REFERENCE
 from ingest.sources.base import Source, files
 
-S, I, F = pl.String(), pl.Int32(), pl.Float64()
+S, INT, F = pl.String(), pl.Int32(), pl.Float64()
 FLOWS: dict[str, pl.DataType] = {
-    "year": I, "exporter": S, "importer": S, "hs_code": S, "hs_edition": S,
-    "value_usd": F, "quantity_gross_t": F, "scope": S, "source": S, "vintage": S,
+    "year": INT,
+    "exporter": S,
+    "importer": S,
+    "hs_code": S,
+    "hs_edition": S,
+    "value_usd": F,
+    "quantity_gross_t": F,
+    "scope": S,
+    "source": S,
+    "vintage": S,
 }
 NETWORK: dict[str, pl.DataType] = {
-    "year": I, "layer": I, "exporter": S, "importer": S, "rank": I, "value_usd": F, "source": S, "vintage": S,
+    "year": INT,
+    "layer": INT,
+    "exporter": S,
+    "importer": S,
+    "rank": INT,
+    "value_usd": F,
+    "source": S,
+    "vintage": S,
 }
 TOTALS: dict[str, pl.DataType] = {
-    "year": I, "hs_code": S, "hs_edition": S, "role": S, "iso3": S, "value_usd": F, "quantity_gross_t": F,
-    "source": S, "vintage": S,
+    "year": INT,
+    "hs_code": S,
+    "hs_edition": S,
+    "role": S,
+    "iso3": S,
+    "value_usd": F,
+    "quantity_gross_t": F,
+    "source": S,
+    "vintage": S,
 }
+# What a main flow holds; weights are given for the newest year only.
+_LINK = ("from", "to", "value", "qty")
 _EDITION = re.compile(r"BACI HS(\d\d) ")
 
 
@@ -51,8 +75,14 @@ def all_pairs(path: Path) -> pl.DataFrame:
     wanted = ["year", "exporter", "importer", "hs6", "value_kusd", "qty_t"]
     frame = _columns(pl.read_parquet(path), wanted, path)
     return frame.select(
-        "year", "exporter", "importer", hs_code="hs6", hs_edition=pl.lit("HS2017"),
-        value_usd=pl.col("value_kusd") * 1000, quantity_gross_t="qty_t", scope=pl.lit("all_pairs"),
+        "year",
+        "exporter",
+        "importer",
+        hs_code="hs6",
+        hs_edition=pl.lit("HS2017"),
+        value_usd=pl.col("value_kusd") * 1000,
+        quantity_gross_t="qty_t",
+        scope=pl.lit("all_pairs"),
     )
 
 
@@ -63,9 +93,14 @@ def all_pairs_value(path: Path) -> pl.DataFrame:
     if not year:
         raise SourceChanged(f"{path}: no year in the file's name.")
     return frame.select(
-        year=pl.lit(int(year[1])), exporter="i", importer="j", hs_code=pl.col("cmd").str.zfill(6),
-        hs_edition=pl.lit("HS2017"), value_usd=pl.col("value").cast(F),
-        quantity_gross_t=pl.lit(None, F), scope=pl.lit("all_pairs"),
+        year=pl.lit(int(year[1])),
+        exporter="i",
+        importer="j",
+        hs_code=pl.col("cmd").str.zfill(6),
+        hs_edition=pl.lit("HS2017"),
+        value_usd=pl.col("value").cast(F),
+        quantity_gross_t=pl.lit(None, F),
+        scope=pl.lit("all_pairs"),
     )
 
 
@@ -88,8 +123,11 @@ def main_flows(path: Path, iso3: dict[str, str]) -> pl.DataFrame:
         UnmappedValue: a material or country code without a row in its reference file.
     """
     content = json.loads(path.read_text(encoding="utf-8"))
-    codes = dict(pl.read_csv(REFERENCE / "baci_materials.csv", schema_overrides={"hs_code": S})
-                 .select("label", "hs_code").iter_rows())
+    codes = dict(
+        pl.read_csv(REFERENCE / "baci_materials.csv", schema_overrides={"hs_code": S})
+        .select("label", "hs_code")
+        .iter_rows()
+    )
     if lost := sorted(set(content["materials"]) - set(codes)):
         raise UnmappedValue("material label", lost, "baci_materials.csv")
     by_code: dict[str, list[dict[str, object]]] = {}
@@ -97,15 +135,21 @@ def main_flows(path: Path, iso3: dict[str, str]) -> pl.DataFrame:
         if by_code.setdefault(codes[label], rows) != rows:
             raise SourceChanged(f"{path}: lists of code {codes[label]} differ, {label} among them.")
     frame = pl.DataFrame(
-        [(code, row["from"], row["to"], row["value"], row.get("qty")) for code, rows in by_code.items() for row in rows],
-        schema={"hs_code": S, "from": S, "to": S, "value_usd": F, "quantity_gross_t": F}, orient="row",
+        [(code, *(row.get(key) for key in _LINK)) for code, rows in by_code.items() for row in rows],
+        schema={"hs_code": S, "from": S, "to": S, "value_usd": F, "quantity_gross_t": F},
+        orient="row",
     )
     if lost := sorted({code for name in ("from", "to") for code in frame[name] if code not in iso3}):
         raise UnmappedValue("alpha-2 country code", lost, "baci_iso2.csv")
     return frame.select(
-        "hs_code", "value_usd", "quantity_gross_t", year=pl.lit(int(content["year"])),
-        exporter=pl.col("from").replace_strict(iso3), importer=pl.col("to").replace_strict(iso3),
-        hs_edition=pl.lit(_edition(content["source"], path)), scope=pl.lit("main_flows"),
+        "hs_code",
+        "value_usd",
+        "quantity_gross_t",
+        year=pl.lit(int(content["year"])),
+        exporter=pl.col("from").replace_strict(iso3),
+        importer=pl.col("to").replace_strict(iso3),
+        hs_edition=pl.lit(_edition(content["source"], path)),
+        scope=pl.lit("main_flows"),
     )
 
 
@@ -118,7 +162,11 @@ def network(path: Path) -> pl.DataFrame:
     content = json.loads(path.read_text(encoding="utf-8"))
     links = pl.DataFrame([{k: row[k] for k in ("layer", "source", "target", "value")} for row in content["links"]])
     return links.select(
-        "layer", year=pl.lit(int(content["year"])), exporter="source", importer="target", value_usd="value",
+        "layer",
+        year=pl.lit(int(content["year"])),
+        exporter="source",
+        importer="target",
+        value_usd="value",
         rank=pl.col("value").rank("ordinal", descending=True).over("layer", "source", "target"),
     )
 
@@ -128,8 +176,13 @@ def totals(folder: Path, iso3: dict[str, str]) -> pl.DataFrame:
     path = files(folder, "baci_*_world_*.csv")[0]
     wanted = ["hs6", "year", "world_usd", "world_tonnes", "baci_nomenclature"]
     world = _columns(pl.read_csv(path, schema_overrides={"hs6": S}), wanted, path).select(
-        "year", hs_code="hs6", hs_edition=pl.col("baci_nomenclature").str.replace("^HS", "HS20"),
-        role=pl.lit("world"), iso3=pl.lit("WLD"), value_usd=pl.col("world_usd").cast(F), quantity_gross_t="world_tonnes",
+        "year",
+        hs_code="hs6",
+        hs_edition=pl.col("baci_nomenclature").str.replace("^HS", "HS20"),
+        role=pl.lit("world"),
+        iso3=pl.lit("WLD"),
+        value_usd=pl.col("world_usd").cast(F),
+        quantity_gross_t="world_tonnes",
     )
     path = files(folder, "baci_*_top8_*.csv")[0]
     wanted = ["hs6", "year", "role", "iso2", "value_usd"]
@@ -137,8 +190,13 @@ def totals(folder: Path, iso3: dict[str, str]) -> pl.DataFrame:
     if lost := sorted(set(top["iso2"]) - set(iso3)):
         raise UnmappedValue("alpha-2 country code", lost, "baci_iso2.csv")
     largest = top.select(
-        "year", "role", hs_code="hs6", hs_edition=pl.lit("HS2017"), iso3=pl.col("iso2").replace_strict(iso3),
-        value_usd=pl.col("value_usd").cast(F), quantity_gross_t=pl.lit(None, F),
+        "year",
+        "role",
+        hs_code="hs6",
+        hs_edition=pl.lit("HS2017"),
+        iso3=pl.col("iso2").replace_strict(iso3),
+        value_usd=pl.col("value_usd").cast(F),
+        quantity_gross_t=pl.lit(None, F),
     )
     return pl.concat([world, largest], how="diagonal_relaxed")
 

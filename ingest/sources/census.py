@@ -14,9 +14,16 @@ from ingest.errors import SourceChanged
 from ingest.home import REFERENCE
 from ingest.sources.base import Source, files
 
-S, I, F = pl.String(), pl.Int32(), pl.Float64()
+S, INT, F = pl.String(), pl.Int32(), pl.Float64()
 IMPORTS: dict[str, pl.DataType] = {
-    "hs10": S, "country_code": S, "country": S, "year": I, "month": I, "value_usd": F, "source": S, "vintage": S,
+    "hs10": S,
+    "country_code": S,
+    "country": S,
+    "year": INT,
+    "month": INT,
+    "value_usd": F,
+    "source": S,
+    "vintage": S,
 }
 _WANTED = ["CTY_NAME", "CTY_CODE", "I_COMMODITY", "CON_VAL_YR", "time", "COMM_LVL"]
 
@@ -40,8 +47,12 @@ def imports(path: Path) -> pl.DataFrame:
         raise SourceChanged(f"{path}: commodity level {sorted(levels)}, expected HS10.")
     kept = frame.filter(pl.col("I_COMMODITY").str.slice(0, 6).is_in(sorted(used_codes())))
     return kept.select(
-        hs10="I_COMMODITY", country_code="CTY_CODE", country="CTY_NAME",
-        year=pl.col("time").dt.year(), month=pl.col("time").dt.month().cast(I), value_usd=pl.col("CON_VAL_YR").cast(F),
+        hs10="I_COMMODITY",
+        country_code="CTY_CODE",
+        country="CTY_NAME",
+        year=pl.col("time").dt.year(),
+        month=pl.col("time").dt.month().cast(INT),
+        value_usd=pl.col("CON_VAL_YR").cast(F),
     )
 
 

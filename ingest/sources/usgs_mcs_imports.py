@@ -18,14 +18,14 @@ from ingest.errors import SourceChanged
 from ingest.sources.base import files
 from ingest.sources.usgs_mcs_world import long_rows, table_rows
 
-S, I = pl.String(), pl.Int32()
+S, N = pl.String(), pl.Int32()
 TABLE = "raw_usgs_mcs__import_sources"
 
 # `rank` is the country's place in the printed order; `form` is null where the print names none.
 IMPORT_TABLES: dict[str, dict[str, pl.DataType]] = {
     TABLE: {
-        "source": S, "vintage": S, "commodity": S, "form": S, "country": S, "first_year": I, "last_year": I,
-        "rank": I, "printed": S, "unit": S,
+        "source": S, "vintage": S, "commodity": S, "form": S, "country": S, "first_year": N, "last_year": N,
+        "rank": N, "printed": S, "unit": S,
     }
 }  # fmt: skip
 Row = tuple[str, str | None, str, int, int, int, str | None, str]

@@ -85,13 +85,12 @@ def read_world(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
     else:
         found = files(folder, _PER_COMMODITY, at_least=_FEWEST_COMMODITY_FILES)
         cells = [cell for path in found for cell in _commodity_cells(path, int(vintage))]
-    frame = pl.DataFrame(cells, schema=Cell._fields, orient="row", infer_schema_length=None).with_columns(
+    schema = dict.fromkeys(Cell._fields, S) | {"year": pl.Int32(), "estimated": pl.Boolean()}
+    frame = pl.DataFrame(cells, schema=schema, orient="row").with_columns(
         pl.col(pl.String).replace("", None), newest=pl.col("year") == int(vintage) - 1
     )
-    frame = with_notes(frame, vintage).with_columns(
-        estimated=pl.col("estimated") | pl.col("printed").str.contains("^e")
-    )
-    frame = frame.with_columns(pl.col("estimated").fill_null(False), pl.col("critical_us_2025").cast(pl.String))
+    marked = pl.col("printed").str.starts_with("e").fill_null(False)
+    frame = with_notes(frame, vintage).with_columns(estimated=pl.col("estimated") | marked)
     frame = corrected(frame.drop("note", "newest"), "usgs_mcs", vintage, TABLE)
     return {TABLE: frame.with_columns(_yes_no(frame["critical_us_2025"], vintage))}
 
@@ -132,7 +131,9 @@ def _commodity_cells(path: Path, edition: int) -> Iterator[Cell]:
     if header[:2] != ["Source", "Country"] or header[2] not in _LABEL_HEADERS:
         raise SourceChanged(f"{path.name}: expected Source, Country, Type, found {header[:3]}.")
     code = path.name.split("-", 1)[1].rsplit("_", 1)[0]
-    rows = [row for row in rows if row[1]]  # left-over lines hold one stray blank or source mark
+    if stray := [row for row in rows if not row[1] and any(row[3:])]:
+        raise SourceChanged(f"{path.name}: a row of figures names no country: {stray[0][:6]}.")
+    rows = [row for row in rows if row[1]]
     notes = {match[1].lower(): i for i, name in enumerate(header) if (match := _NOTE_HEADER.match(name))}
     for i, figures in _figure_columns(path, header, rows, edition).items():
         note = notes.get(figures.kind)

@@ -16,14 +16,30 @@ import polars as pl
 from ingest.errors import SourceChanged
 from ingest.sources.base import Source, files
 
-S, I = pl.String(), pl.Int32()
+S, INT = pl.String(), pl.Int32()
 TRADE: dict[str, pl.DataType] = {
-    "flow": S, "line": S, "label": S, "country": S, "year": I, "gross_kg": S, "reo_kg": S, "value_usd": S,
-    "source": S, "vintage": S,
+    "flow": S,
+    "line": S,
+    "label": S,
+    "country": S,
+    "year": INT,
+    "gross_kg": S,
+    "reo_kg": S,
+    "value_usd": S,
+    "source": S,
+    "vintage": S,
 }
-MINE: dict[str, pl.DataType] = {"country": S, "year": I, "reo_t": S, "mark": S, "source": S, "vintage": S}
-MIX: dict[str, pl.DataType] = {"mineral": S, "country": S, "deposit": S, "element": S, "percent": S, "source": S, "vintage": S}
-HISTORY: dict[str, pl.DataType] = {"statistic": S, "year": I, "value": S, "unit": S, "source": S, "vintage": S}
+MINE: dict[str, pl.DataType] = {"country": S, "year": INT, "reo_t": S, "mark": S, "source": S, "vintage": S}
+MIX: dict[str, pl.DataType] = {
+    "mineral": S,
+    "country": S,
+    "deposit": S,
+    "element": S,
+    "percent": S,
+    "source": S,
+    "vintage": S,
+}
+HISTORY: dict[str, pl.DataType] = {"statistic": S, "year": INT, "value": S, "unit": S, "source": S, "vintage": S}
 
 # Sheets of trade by line: sheet name and flow.
 _TRADE_SHEETS = (("T4", "X"), ("T5", "X"), ("T6", "M"), ("T7", "M"))
@@ -42,8 +58,13 @@ def _cell(value: object) -> str:
 def _rows(path: Path, sheet: str) -> list[Row]:
     try:
         frame = pl.read_excel(
-            path, sheet_name=sheet, engine="calamine", has_header=False, drop_empty_rows=False,
-            drop_empty_cols=False, infer_schema_length=0,
+            path,
+            sheet_name=sheet,
+            engine="calamine",
+            has_header=False,
+            drop_empty_rows=False,
+            drop_empty_cols=False,
+            infer_schema_length=0,
         )
     except (ValueError, pl.exceptions.PolarsError) as error:
         raise SourceChanged(f"{path}: sheet {sheet} cannot be read ({error}).") from None
@@ -82,7 +103,8 @@ def trade_lines(rows: list[Row], flow: str, where: str) -> Iterator[dict[str, ob
         ``reo_kg`` is given for totals only.
     """
     years = _year_columns(rows, where)
-    line, totals = _Line(), {}
+    line = _Line()
+    totals: dict[int, dict[str, object]] = {}
     for row in rows:
         label = row[0].strip()
         codes = [code for cell in row[1:4] for code in _CODE.findall(cell)]
@@ -101,8 +123,14 @@ def trade_lines(rows: list[Row], flow: str, where: str) -> Iterator[dict[str, ob
             country = "Total" if codes else label
             for year, (gross, value) in figures.items():
                 found = {
-                    "flow": flow, "line": line.name, "label": line.label, "country": country, "year": year,
-                    "gross_kg": gross, "reo_kg": None, "value_usd": value,
+                    "flow": flow,
+                    "line": line.name,
+                    "label": line.label,
+                    "country": country,
+                    "year": year,
+                    "gross_kg": gross,
+                    "reo_kg": None,
+                    "value_usd": value,
                 }
                 if country == "Total":
                     totals[year] = found
@@ -122,7 +150,8 @@ def world_mine(rows: list[Row], where: str) -> Iterator[dict[str, object]]:
         marks = {year: row[column + 1] if column + 1 < len(row) else "" for year, column in years.items()}
         whole = "e" if re.search(r"(?<=[a-z])e(?:, ?\d)?$", row[0]) and name != row[0] else ""
         for year, token in tokens.items():
-            yield {"country": name, "year": year, "reo_t": token, "mark": "".join(sorted({*marks[year], *whole} & {"e", "r"}))}
+            mark = "".join(sorted({*marks[year], *whole} & {"e", "r"}))
+            yield {"country": name, "year": year, "reo_t": token, "mark": mark}
 
 
 def ore_mixes(rows: list[Row], where: str) -> Iterator[dict[str, object]]:
@@ -132,16 +161,18 @@ def ore_mixes(rows: list[Row], where: str) -> Iterator[dict[str, object]]:
         raise SourceChanged(f"{where}: no row with the element symbols.")
     elements = {column: text for column, text in enumerate(head) if re.fullmatch(r"[A-Z][a-z]?", text)}
     mineral = country = ""
-    for row in rows[rows.index(head) + 1:]:
+    for row in rows[rows.index(head) + 1 :]:
         if not any(row[column] for column in elements):
             continue
         mineral = mineral if row[0].startswith("Do.") else row[0]
         country = country if row[2].startswith("do.") else row[2]
+        place = {
+            "mineral": mineral,
+            "country": country,
+            "deposit": re.sub(r"(?<=[A-Za-z])\d+$", "", row[4]).rstrip(", "),
+        }
         for column, element in elements.items():
-            yield {
-                "mineral": mineral, "country": country, "deposit": re.sub(r"(?<=[A-Za-z])\d+$", "", row[4]).rstrip(", "),
-                "element": element, "percent": row[column],
-            }
+            yield {**place, "element": element, "percent": row[column]}
 
 
 def history(rows: list[Row], where: str) -> Iterator[dict[str, object]]:

@@ -13,10 +13,19 @@ import polars as pl
 from ingest.errors import SourceChanged
 from ingest.sources.base import Source, files
 
-S, I, F = pl.String(), pl.Int32(), pl.Float64()
+S, INT, F = pl.String(), pl.Int32(), pl.Float64()
 TRADE: dict[str, pl.DataType] = {
-    "flow": S, "country": S, "hts4": S, "unit": S, "year": I, "period": S,
-    "value_usd": F, "quantity": F, "suppressed": I, "source": S, "vintage": S,
+    "flow": S,
+    "country": S,
+    "hts4": S,
+    "unit": S,
+    "year": INT,
+    "period": S,
+    "value_usd": F,
+    "quantity": F,
+    "suppressed": INT,
+    "source": S,
+    "vintage": S,
 }
 # File name pattern, flow and the sheet that holds values.
 _BOOKS = (("us_imports_for_consumption*.xlsx", "M", "Customs Value"), ("us_domestic_exports*.xlsx", "X", "FAS Value"))
@@ -38,7 +47,7 @@ def _sheet(path: Path, sheet: str) -> pl.DataFrame:
 def _long(frame: pl.DataFrame, suffix: str, name: str) -> pl.DataFrame:
     years = [column for column in frame.columns if column.removesuffix(suffix).isdigit() and column.endswith(suffix)]
     return frame.unpivot(years, index=["country", "hts4", "unit"], variable_name="year", value_name=name).with_columns(
-        pl.col("year").str.strip_suffix(suffix).cast(I), pl.col(name).cast(F)
+        pl.col("year").str.strip_suffix(suffix).cast(INT), pl.col(name).cast(F)
     )
 
 

@@ -16,7 +16,12 @@ from ingest.home import REFERENCE
 from ingest.schemas import EVIDENCE
 
 _NUMBERS = (
-    "content_factor", "factor_low", "factor_high", "basket_share", "basket_share_low", "basket_share_high",
+    "content_factor",
+    "factor_low",
+    "factor_high",
+    "basket_share",
+    "basket_share_low",
+    "basket_share_high",
     "unit_value_usd_kg",
 )
 ANY = "*"
@@ -41,7 +46,8 @@ def _hold(table: pl.DataFrame, file: str) -> pl.DataFrame:
     _refuse(table, ~pl.col("stage").is_in(stages), "unknown stage", file)
     _refuse(table, ~pl.col("evidence").is_in(EVIDENCE), "unknown evidence", file)
     for centre, low, high in (
-        ("content_factor", "factor_low", "factor_high"), ("basket_share", "basket_share_low", "basket_share_high"),
+        ("content_factor", "factor_low", "factor_high"),
+        ("basket_share", "basket_share_low", "basket_share_high"),
     ):
         ordered = pl.col(low).is_not_null() & (pl.col(low) <= pl.col(centre)) & (pl.col(centre) <= pl.col(high))
         _refuse(table, pl.col(centre).is_not_null() & ~ordered.fill_null(False), f"{centre} outside its bounds", file)
@@ -77,11 +83,14 @@ def stage_overrides() -> pl.DataFrame:
         OretraceError: a row breaks the rules; the message shows it.
     """
     table = _hold(_read(REFERENCE / "hs_stage_overrides.csv", {}), "hs_stage_overrides.csv").with_columns(
-        pl.col("first_year").cast(pl.Int32), pl.col("last_year").cast(pl.Int32).fill_null(9999),
+        pl.col("first_year").cast(pl.Int32),
+        pl.col("last_year").cast(pl.Int32).fill_null(9999),
     )
     _refuse(table, ~pl.col("flow").is_in(["X", "M"]), "flow is not X or M", "hs_stage_overrides.csv")
     _refuse(
-        table, pl.struct("hs_code", "reporter", "partner", "flow", "material", "first_year").is_duplicated(),
-        "a key twice", "hs_stage_overrides.csv",
+        table,
+        pl.struct("hs_code", "reporter", "partner", "flow", "material", "first_year").is_duplicated(),
+        "a key twice",
+        "hs_stage_overrides.csv",
     )
     return table

@@ -43,7 +43,8 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
             country name.
     """
     raw = frames["raw_usgs_myb__re_trade"].with_columns(
-        gross=_kilograms("gross_kg") / 1000, reo=_kilograms("reo_kg") / 1000,
+        gross=_kilograms("gross_kg") / 1000,
+        reo=_kilograms("reo_kg") / 1000,
         hs6=pl.col("line").str.replace_all(".", "", literal=True).str.slice(0, 6),
     )
     exports = raw.filter(pl.col("flow") == "X").with_columns(reason=pl.lit("US exports, not an import line"))
@@ -56,11 +57,20 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     named = with_iso3(lines.with_columns(pl.col("country").replace("Total", "World total")), "country")
     total = pl.col("iso3") == "WLD"
+    spread = pl.when(pl.col("gross") == 0).then(0.0).otherwise(pl.col("gross") * pl.col("ratio"))
     table = named.join(totals, on=["line", "year"], how="left").select(
-        "line", "iso3", "year", "source", "vintage", importer=pl.lit("USA"), material=pl.lit(_MATERIAL),
-        stage=pl.col("hs6").replace_strict(stages), quantity_gross_t="gross",
-        quantity_t=pl.when(total).then("reo").when(pl.col("gross") == 0).then(0.0).otherwise(pl.col("gross") * pl.col("ratio")),
-        token="gross_kg", evidence=pl.when(total).then(pl.lit("reported")).otherwise(pl.lit("estimated")),
+        "line",
+        "iso3",
+        "year",
+        "source",
+        "vintage",
+        pl.col("gross_kg").alias("token"),
+        importer=pl.lit("USA"),
+        material=pl.lit(_MATERIAL),
+        stage=pl.col("hs6").replace_strict(stages),
+        quantity_gross_t="gross",
+        quantity_t=pl.when(total).then("reo").otherwise(spread),
+        evidence=pl.when(total).then(pl.lit("reported")).otherwise(pl.lit("estimated")),
     )
     return conform(table, TABLE), count_dropped(exports, TABLE)
 

@@ -28,11 +28,11 @@ _CELL = ["source", "vintage", "commodity", "year"]
 
 
 def identities() -> pl.DataFrame:
-    """Return one row per printed series: ``vintage, commodity, detail, production_lines,
-    consumption_line, note, reason, source``.
+    """Return what is recorded for each printed series of an edition.
 
-    ``production_lines`` are ``statistic:detail`` of ``us_salient`` to add, separated by ``;``; null
-    where the identity cannot be tested. ``reason`` says why it fails or cannot be tested.
+    One row per ``vintage, commodity, detail``. ``production_lines`` are ``statistic:detail`` of ``us_salient`` to
+    add, separated by ``;``, and ``consumption_line`` is what they are divided by; both null where the
+    identity cannot be tested. ``reason`` says why it fails or cannot be tested.
     """
     return reference(_FILE)
 
@@ -130,7 +130,9 @@ def _untested(us_salient: pl.DataFrame, identity: pl.DataFrame) -> pl.DataFrame:
     recorded = pl.col("vintage").is_in(identity["vintage"].unique().to_list())
     lost = printed.filter(recorded).join(identity, on=_SERIES, how="anti").select(_SERIES).unique(maintain_order=True)
     if lost.height:
-        raise UnmappedValue("net import reliance (edition, commodity, detail)", [str(row) for row in lost.rows()], _FILE)
+        raise UnmappedValue(
+            "net import reliance (edition, commodity, detail)", [str(row) for row in lost.rows()], _FILE
+        )
     without = identity.filter(pl.col("production_lines").is_null()).select(*_SERIES, "reason")
     return pl.concat(
         [

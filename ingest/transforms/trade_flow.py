@@ -16,11 +16,26 @@ from ingest.transforms.base import Frames, Transform, count_dropped
 
 TABLE = "trade_flow"
 INPUTS = (
-    "raw_baci__flows", "raw_baci__network", "raw_baci__totals", "raw_usitc__trade", "raw_census__imports_hs10",
+    "raw_baci__flows",
+    "raw_baci__network",
+    "raw_baci__totals",
+    "raw_usitc__trade",
+    "raw_census__imports_hs10",
 )
 _COLUMNS = [
-    "year", "exporter", "importer", "hs_code", "hs_level", "hs_edition", "flow", "value_usd", "quantity_gross_t",
-    "scope", "source", "vintage", "evidence",
+    "year",
+    "exporter",
+    "importer",
+    "hs_code",
+    "hs_level",
+    "hs_edition",
+    "flow",
+    "value_usd",
+    "quantity_gross_t",
+    "scope",
+    "source",
+    "vintage",
+    "evidence",
 ]
 # Of two rows for one flow of one source the wider scope is kept.
 _WIDTH = {"all_pairs": 0, "main_flows": 1, "top_links": 2}
@@ -55,9 +70,9 @@ def _reconciled(flows: pl.DataFrame, links: pl.DataFrame) -> Parts:
 def _links(network: pl.DataFrame) -> Parts:
     """Name the code of the largest links; a link whose code cannot be told is dropped."""
     codes = pl.read_csv(REFERENCE / "baci_network_codes.csv", schema_overrides={"hs_code": pl.String})
-    rows = network.join(
-        codes.drop("source"), on=["layer", "exporter", "importer", "rank"], how="left"
-    ).with_columns(scope=pl.lit("top_links"))
+    rows = network.join(codes.drop("source"), on=["layer", "exporter", "importer", "rank"], how="left").with_columns(
+        scope=pl.lit("top_links")
+    )
     lost = rows.filter(pl.col("hs_code").is_null())
     if (new := lost.filter(pl.col("layer") == 2)).height:
         pairs = [f"layer 2 {a}-{b} rank {r}" for a, b, r in new.select("exporter", "importer", "rank").iter_rows()]
@@ -79,12 +94,15 @@ def _totals(totals: pl.DataFrame) -> pl.DataFrame:
 
 def _residuals(links: pl.DataFrame, totals: pl.DataFrame) -> pl.DataFrame:
     """Imports of a large importer that the largest links leave out, as exporter OTH (USD)."""
-    linked = links.filter(pl.col("scope") == "top_links").group_by("year", "hs_code", "importer").agg(
-        linked=pl.col("value_usd").sum()
+    linked = (
+        links.filter(pl.col("scope") == "top_links")
+        .group_by("year", "hs_code", "importer")
+        .agg(linked=pl.col("value_usd").sum())
     )
     whole = totals.filter((pl.col("scope") == "country_total") & (pl.col("exporter") == "WLD"))
     rest = whole.join(linked, on=["year", "hs_code", "importer"], how="inner").with_columns(
-        value_usd=pl.col("value_usd") - pl.col("linked"), share=1 - pl.col("linked") / pl.col("value_usd"),
+        value_usd=pl.col("value_usd") - pl.col("linked"),
+        share=1 - pl.col("linked") / pl.col("value_usd"),
     )
     return rest.filter(pl.col("share") > _RESIDUAL).with_columns(
         exporter=pl.lit("OTH"), scope=pl.lit("top_links"), evidence=pl.lit("derived")
@@ -105,7 +123,8 @@ def _both_ends(partner: pl.DataFrame) -> pl.DataFrame:
     return partner.with_columns(
         exporter=pl.when(arrives).then("iso3").otherwise(pl.lit("USA")),
         importer=pl.when(arrives).then(pl.lit("USA")).otherwise("iso3"),
-        scope=pl.lit("selected_partners"), evidence=pl.lit("reported"),
+        scope=pl.lit("selected_partners"),
+        evidence=pl.lit("reported"),
     )
 
 
@@ -114,9 +133,11 @@ def _usitc(raw: pl.DataFrame) -> Parts:
     partial = raw.filter(pl.col("period") != "year").with_columns(reason=pl.lit("year to date, not a full year"))
     weight = pl.col("quantity") * pl.col("unit").replace_strict(_TONNES, default=None, return_dtype=pl.Float64)
     whole = weight.is_not_null().all() & (pl.col("suppressed") == 0).all() & (weight > 0).all()
-    rows = with_iso3(raw.filter(pl.col("period") == "year"), "country").group_by(
-        "flow", "iso3", "year", "source", "vintage", hs_code="hts4"
-    ).agg(value_usd=pl.col("value_usd").sum(), quantity_gross_t=pl.when(whole).then(weight.sum()))
+    rows = (
+        with_iso3(raw.filter(pl.col("period") == "year"), "country")
+        .group_by("flow", "iso3", "year", "source", "vintage", hs_code="hts4")
+        .agg(value_usd=pl.col("value_usd").sum(), quantity_gross_t=pl.when(whole).then(weight.sum()))
+    )
     rows = _both_ends(rows).with_columns(hs_level=pl.lit(4), hs_edition=pl.lit("HTS"))
     return rows.select(_COLUMNS), [partial]
 

@@ -45,7 +45,11 @@ def world_gaps(production: pl.DataFrame) -> pl.DataFrame:
     both = totals.select(*GROUP, pl.col("quantity_t").alias("printed_world"), "rounding_t").join(sums, on=GROUP)
     both = both.filter(pl.col("known") > 0).with_columns(tolerance=pl.col("rounding_t") + pl.col("slack"))
     apart = (pl.col("sum") - pl.col("printed_world")).abs()
-    return both.filter(apart > pl.col("tolerance") * (1 + 1e-9)).select(*GROUP, *_FIGURES, "tolerance", "unknown").sort(GROUP)
+    return (
+        both.filter(apart > pl.col("tolerance") * (1 + 1e-9))
+        .select(*GROUP, *_FIGURES, "tolerance", "unknown")
+        .sort(GROUP)
+    )
 
 
 def known_gaps() -> pl.DataFrame:
@@ -54,18 +58,20 @@ def known_gaps() -> pl.DataFrame:
     return table.with_columns(pl.col("year").cast(pl.Int32), pl.col(_FIGURES).cast(pl.Float64))
 
 
-def require_known_gaps(production: pl.DataFrame) -> None:
+def require_known_gaps(production: pl.DataFrame, recorded: pl.DataFrame | None = None) -> None:
     """Hold the gaps of a table to the known ones.
 
     Args:
         production: the canonical table, whole or a part of it.
+        recorded: known gaps as ``known_gaps`` gives them; those of the file when left out.
 
     Raises:
         SourceChanged: a gap that the file does not hold, or a row of the file whose group is in the
             table but whose figures are not (any more) those of the gap.
     """
     found = world_gaps(production).with_columns(pl.col(_FIGURES).round(3))
-    known = known_gaps().join(production.select(GROUP).unique(), on=GROUP, how="semi")
+    recorded = known_gaps() if recorded is None else recorded
+    known = recorded.join(production.select(GROUP).unique(), on=GROUP, how="semi")
     key = [*GROUP, *_FIGURES]
     new, gone = found.join(known, on=key, how="anti"), known.join(found, on=key, how="anti")
     if new.height:

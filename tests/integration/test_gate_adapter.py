@@ -200,5 +200,8 @@ def test_the_gate_leaves_the_candidate_as_it_was_and_open_to_a_writer(good: Path
 
 
 def test_two_audits_of_one_file_give_the_same_report(good: Path) -> None:
-    rules = (check("ExpectColumnValuesToBeBetween", BETWEEN), check("ExpectTableRowCountToEqual", {"value": 9}, name="n"))
+    rules = (
+        check("ExpectColumnValuesToBeBetween", BETWEEN),
+        check("ExpectTableRowCountToEqual", {"value": 9}, name="n"),
+    )
     assert run(good, *rules).to_json(timing=False) == run(good, *rules).to_json(timing=False)

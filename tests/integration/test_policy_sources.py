@@ -75,11 +75,11 @@ def test_governance_covers_1996_to_2023_for_over_200_countries_and_six_indicator
     assert governance["estimate"].is_between(-4, 4).all()
 
 
-def test_gdp_of_countries_adds_up_to_the_world(made: dict[str, pl.DataFrame]) -> None:
+def test_gdp_of_countries_is_the_worlds_but_for_the_few_without_a_figure(made: dict[str, pl.DataFrame]) -> None:
     gdp = made["economy"].filter(year=2022)
     world = gdp.filter(iso3="WLD")["gdp_usd"].item()
     countries = gdp.filter(~pl.col("iso3").is_in(["WLD", "EUU"]))["gdp_usd"].sum()
-    assert countries == pytest.approx(world, rel=0.01)
+    assert 0.98 * world < countries <= world
 
 
 def test_chinas_controls_and_the_us_materials_plan_are_there(made: dict[str, pl.DataFrame]) -> None:

@@ -21,9 +21,12 @@ class Chain:
     """Nodes ``(kind, stage, country)`` of one material and year, with the chances of each next node."""
 
     def __init__(self, production, flows, stages, secondary=None, rule="well_mixed", number=float):
+        """Frames as for ``look_through``; ``number`` is the kind of figure to reckon with."""
         self.number, self.stages = number, stages
         self.made = _tonnes(production, ("stage", "country"), number)
-        self.moved = _tonnes(flows.filter(pl.col("exporter") != pl.col("importer")), ("stage", "exporter", "importer"), number)
+        self.moved = _tonnes(
+            flows.filter(pl.col("exporter") != pl.col("importer")), ("stage", "exporter", "importer"), number
+        )
         self.recycled = _tonnes(secondary, ("stage", "country"), number) if secondary is not None else {}
         self.imports, self.shipped = defaultdict(dict), defaultdict(lambda: number(0))
         for (stage, exporter, importer), tonnes in self.moved.items():
@@ -49,7 +52,11 @@ class Chain:
 
     def face_value(self, stage, importer, country):
         supply = self._supply(stage, importer)
-        direct = self.made.get((stage, importer), 0) if country == importer else self.imports[stage, importer].get(country, 0)
+        direct = (
+            self.made.get((stage, importer), 0)
+            if country == importer
+            else self.imports[stage, importer].get(country, 0)
+        )
         return direct / supply if supply else 0
 
     def made_in(self, stage, country):

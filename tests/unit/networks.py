@@ -25,7 +25,9 @@ class Network:
     stages: tuple[str, ...]
 
     def of_stages(self, stages: tuple[str, ...]) -> Network:
-        frames = (frame.filter(pl.col("stage").is_in(stages)) for frame in (self.production, self.flows, self.secondary))
+        frames = (
+            frame.filter(pl.col("stage").is_in(stages)) for frame in (self.production, self.flows, self.secondary)
+        )
         return Network(*frames, stages)
 
     def scaled(self, factors: dict[str, float]) -> Network:
@@ -42,7 +44,9 @@ def networks(draw, max_countries=60, max_stages=8, tonnes=("plain", "wide", "ext
     """
     size, depth = draw(st.integers(1, max_countries)), draw(st.integers(1, max_stages))
     kind = draw(st.sampled_from(tonnes))
-    density, producing, recycling = (draw(st.sampled_from(levels)) for levels in ((0.02, 0.1, 0.5), (0.0, 0.1, 0.6), (0.0, 0.2)))
+    density, producing, recycling = (
+        draw(st.sampled_from(levels)) for levels in ((0.02, 0.1, 0.5), (0.0, 0.1, 0.6), (0.0, 0.2))
+    )
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     names, stages = [f"C{number:02d}" for number in range(size)], STAGES[:depth]
     made, recycled = (_some(rng, (depth, size), share, kind) for share in (producing, recycling))

@@ -19,7 +19,11 @@ HELD = Outcome(
     reason="A share is a part of a whole.",
 )
 BROKEN = replace(
-    HELD, status=FAILED, observed=1, sample=({"material": "cobalt", "share": 1.7},), found="found share=1.7 (1 of 12 rows)."
+    HELD,
+    status=FAILED,
+    observed=1,
+    sample=({"material": "cobalt", "share": 1.7},),
+    found="found share=1.7 (1 of 12 rows).",
 )
 WARNED = replace(BROKEN, mart="mart_b", severity="warning")
 SKIPPED_ONE = replace(HELD, mart="mart_b", check="nothing_lost", status=SKIPPED, found="no earlier release.")
@@ -53,7 +57,7 @@ def test_critical_failures_come_first() -> None:
 
 
 def test_outcomes_are_grouped_by_mart() -> None:
-    assert report(HELD, WARNED, SKIPPED_ONE).by_mart() == {"mart_a": (HELD,), "mart_b": (WARNED, SKIPPED_ONE)}
+    assert report(HELD, WARNED, SKIPPED_ONE).by_mart() == {"mart_a": [HELD], "mart_b": [WARNED, SKIPPED_ONE]}
 
 
 def test_a_report_read_back_from_json_is_equal() -> None:

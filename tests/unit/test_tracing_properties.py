@@ -67,13 +67,12 @@ def test_a_pure_hub_on_a_route_changes_no_processed_in(network, rule, data):
         [(stage, exporter, "HUB", tonnes / 2), (stage, "HUB", importer, tonnes / 2)], schema=routes.schema, orient="row"
     )
     halved = pl.when(route).then(tonnes / 2).otherwise(pl.col("quantity_t")).alias("quantity_t")
-    routed = Network(network.production, pl.concat([network.flows.with_columns(halved), detour]), network.secondary, network.stages)
+    routed = Network(
+        network.production, pl.concat([network.flows.with_columns(halved), detour]), network.secondary, network.stages
+    )
     before, after = trace(network, rule), trace(routed, rule)
     for measure in ("made_in_share", "processed_in_share", "mine_origin_share"):
         assert gap(shares(before, measure), shares(after.filter(pl.col("importer") != "HUB"), measure)) < CLOSE
-    assert "HUB" in after.filter(face_value_share=after["face_value_share"].max() if False else 0)["country"] or shares(
-        after, "face_value_share"
-    ).get((stage, importer, "HUB"), 0.0) >= 0
 
 
 @some
@@ -81,7 +80,9 @@ def test_a_pure_hub_on_a_route_changes_no_processed_in(network, rule, data):
 def test_one_stage_without_re_exports_reads_face_value(network, rule):
     importers = network.flows.filter(pl.col("exporter") != pl.col("importer"), pl.col("quantity_t") > 0)["importer"]
     makers = network.production.filter(pl.col("quantity_t") > 0)["country"]
-    plain = network.flows.filter(~pl.col("exporter").is_in(importers.implode()), pl.col("exporter").is_in(makers.implode()))
+    plain = network.flows.filter(
+        ~pl.col("exporter").is_in(importers.implode()), pl.col("exporter").is_in(makers.implode())
+    )
     found = look_through(network.production, plain, mixing=rule)
     for measure in ("made_in_share", "processed_in_share"):
         assert gap(shares(found, "face_value_share"), shares(found, measure)) < CLOSE
@@ -95,8 +96,10 @@ def test_an_upstream_monopolist_is_in_everything_but_secondary_and_unexplained(n
     mine = pl.DataFrame([(first, "C00", 5.0)], schema=alone.schema, orient="row")
     monopoly = Network(pl.concat([mine, alone]), network.flows, network.secondary, network.stages)
     found = trace(monopoly, rule)
-    rest = found.filter(pl.col("country").is_in(["SECONDARY", "UNEXPLAINED"])).group_by("stage", "importer").agg(
-        pl.col("mine_origin_share").sum()
+    rest = (
+        found.filter(pl.col("country").is_in(["SECONDARY", "UNEXPLAINED"]))
+        .group_by("stage", "importer")
+        .agg(pl.col("mine_origin_share").sum())
     )
     rest = {row[:2]: row[2] for row in rest.iter_rows()}
     mined, passed = shares(found, "mine_origin_share"), shares(found, "processed_in_share")
@@ -109,7 +112,11 @@ def test_an_upstream_monopolist_is_in_everything_but_secondary_and_unexplained(n
 
 
 @some
-@given(networks(tonnes=("plain", "wide")), rules, st.lists(st.sampled_from([1e-3, 0.45359237, 2.0, 1e6]), min_size=8, max_size=8))
+@given(
+    networks(tonnes=("plain", "wide")),
+    rules,
+    st.lists(st.sampled_from([1e-3, 0.45359237, 2.0, 1e6]), min_size=8, max_size=8),
+)
 def test_units_of_a_stage_change_nothing(network, rule, factors):
     scaled = trace(network.scaled(dict(zip(network.stages, factors, strict=False))), rule)
     plain = trace(network, rule)
@@ -163,12 +170,18 @@ def test_first_hops_add_to_processed_in(network, rule):
 @given(networks(max_countries=20), rules)
 def test_plants_of_the_origin_stage_alone_give_the_mine_origin(network, rule):
     found = trace(network, rule)
-    assume(found.height)
-    origin = next(s for s in network.stages if s in {*network.production["stage"], *network.flows["stage"], *network.secondary["stage"]}
-                  and any(f.filter(stage=s)["quantity_t"].sum() > 0 for f in (network.production, network.flows, network.secondary)))
+    frames = (network.production, network.flows.filter(pl.col("exporter") != pl.col("importer")), network.secondary)
+    recorded = {stage for frame in frames for stage in frame.filter(pl.col("quantity_t") > 0)["stage"]}
+    assume(recorded)
+    alone = trace(network, rule, processed_at, at=next(stage for stage in network.stages if stage in recorded))
     named = found.filter(~pl.col("country").is_in(["SECONDARY", "UNEXPLAINED"]))
-    alone = trace(network, rule, processed_at, at=origin)
     assert gap(shares(alone, "processed_in_share"), shares(named, "mine_origin_share")) < CLOSE
+
+
+@some
+@given(networks(max_countries=20, tonnes=("plain",)), rules, st.sampled_from([2.0**900, 2.0**-1060]))
+def test_subnormal_and_huge_tonnes_read_like_any_other(network, rule, factor):
+    assert trace(network.scaled(dict.fromkeys(network.stages, factor)), rule).equals(trace(network, rule))
 
 
 @some

@@ -26,7 +26,7 @@ select
     iso3 as country,
     cast(null as string) as commodity,
     last_year as year,
-    concat(scope, '_', 'share') as measure,
+    concat(scope, '_share') as measure,
     share as value,
     evidence
 from {{ ref('stg_canonical__supply_share') }}
@@ -42,7 +42,7 @@ select
     iso3 as country,
     cast(null as string) as commodity,
     last_year as year,
-    concat(scope, '_', 'quantity_t') as measure,
+    concat(scope, '_quantity_t') as measure,
     quantity_t as value,
     evidence
 from {{ ref('stg_canonical__supply_share') }}
@@ -59,7 +59,7 @@ select
     exporter as country,
     cast(null as string) as commodity,
     year,
-    concat(flow, '_', 'value_usd') as measure,
+    'value_usd' as measure,
     value_usd as value,
     evidence
 from {{ ref('stg_canonical__trade_flow') }}
@@ -75,7 +75,7 @@ select
     exporter as country,
     cast(null as string) as commodity,
     year,
-    concat(flow, '_', 'quantity_gross_t') as measure,
+    'quantity_gross_t' as measure,
     quantity_gross_t as value,
     evidence
 from {{ ref('stg_canonical__trade_flow') }}
@@ -152,13 +152,13 @@ select
     vintage,
     material,
     cast(null as string) as stage,
-    columns_used as line,
+    detail as line,
     'USA' as importer,
     cast(null as string) as country,
     commodity,
     year,
     'difference_pp' as measure,
-    case when within then 0.0 else difference_pp end as value,
-    'derived' as evidence
+    abs(difference_pp) as value,
+    evidence
 from {{ ref('stg_canonical__nir_identity') }}
 where not trivial

@@ -39,6 +39,8 @@ with matched as (
                 claim.lines is null
                 or concat(';', claim.lines, ';') like concat('%;', facts.line, ';%')
             )
+            -- a printed total over importers is no pair of countries
+            and (claim.importer is not null or coalesce(facts.importer, '') <> 'WLD')
             and (claim.year is null or facts.year <= claim.year)
             and (coalesce(claim.first_year, claim.year) is null or facts.year >= coalesce(claim.first_year, claim.year))
 ),
@@ -63,18 +65,17 @@ weighted as (
             when metric in ('share_of_countries', 'share_of_world', 'ratio_to_rest') and country = claim_country then 1.0
             when metric = 'top3_share' and place <= 3 and country not in ('WLD', 'OTH') then 1.0
             when metric = 'top_share' and place = 1 and country not in ('WLD', 'OTH') then 1.0
-            when metric = 'sum_of_countries' and country <> 'WLD' then 1.0
+            when metric = 'sum_of_countries' and country <> 'WLD' and country = coalesce(claim_country, country) then 1.0
             when metric = 'largest_difference' then 1.0
-            when metric = 'net_import_reliance' and measure = 'imports' then 1.0
-            when metric = 'net_import_reliance' and measure = 'exports' then -1.0
+            when metric = 'net_import_reliance' and measure = 'apparent_consumption' then 1.0
+            when metric = 'net_import_reliance' and measure = 'production' then -1.0
             else 0.0
         end as double) as part_weight,
         cast(case
             when metric in ('share_of_countries', 'top3_share', 'top_share') and country <> 'WLD' then 1.0
             when metric = 'share_of_world' and country = 'WLD' then 1.0
             when metric = 'ratio_to_rest' and country not in ('WLD', claim_country) then 1.0
-            when metric = 'net_import_reliance' and measure in ('imports', 'production') then 1.0
-            when metric = 'net_import_reliance' and measure = 'exports' then -1.0
+            when metric = 'net_import_reliance' and measure = 'apparent_consumption' then 1.0
             else 0.0
         end as double) as whole_weight
     from matched

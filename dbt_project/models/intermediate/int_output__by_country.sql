@@ -3,13 +3,12 @@ with latest_share as (
     select
         material,
         stage,
-        form,
         last_year,
         source,
         max(vintage) as vintage
     from {{ ref('stg_canonical__supply_share') }}
     where scope = 'global'
-    group by material, stage, form, last_year, source
+    group by material, stage, last_year, source
 ),
 
 output as (
@@ -59,7 +58,6 @@ output as (
         on
             supply_share.material = latest_share.material
             and supply_share.stage = latest_share.stage
-            and supply_share.form = latest_share.form
             and supply_share.last_year = latest_share.last_year
             and supply_share.source = latest_share.source
             and supply_share.vintage = latest_share.vintage

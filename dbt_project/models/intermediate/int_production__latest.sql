@@ -1,4 +1,5 @@
--- Each year's output as the latest edition that prints it has it; a list of countries is never mixed from two editions.
+-- Each year's output as the latest edition that prints it has it. The edition is chosen for the whole stage, not line by
+-- line: lines are named and split differently from edition to edition, and two editions never mix.
 with production as (
     select
         material,
@@ -23,12 +24,11 @@ latest as (
     select
         material,
         stage,
-        form,
         year,
         source,
         max(vintage) as vintage
     from production
-    group by material, stage, form, year, source
+    group by material, stage, year, source
 )
 
 select
@@ -51,7 +51,6 @@ inner join latest
     on
         production.material = latest.material
         and production.stage = latest.stage
-        and production.form = latest.form
         and production.year = latest.year
         and production.source = latest.source
         and production.vintage = latest.vintage

@@ -1,8 +1,7 @@
 select
     cast(commodity as string) as commodity,
+    cast(detail as string) as detail,
     cast(material as string) as material,
-    cast(source as string) as source,
-    cast(vintage as string) as vintage,
     cast(year as int) as year,
     cast(production_t as double) as production_t,
     cast(apparent_consumption_t as double) as apparent_consumption_t,
@@ -15,5 +14,7 @@ select
     cast(within as boolean) as within,
     cast(trivial as boolean) as trivial,
     cast(columns_used as string) as columns_used,
-    cast(reason as string) as reason
+    cast(source as string) as source,
+    cast(vintage as string) as vintage,
+    cast(evidence as string) as evidence
 from {{ source('canonical', 'nir_identity') }}
