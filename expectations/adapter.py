@@ -41,9 +41,11 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class _Tables:
-    """What can be read: the open connection and the tables of the last release (None without one)."""
+class _Run:
+    """What a run reads and asks: Great Expectations, its batches, the database, tables of the last release."""
 
+    gx: Any
+    batches: Any
     connection: duckdb.DuckDBPyConnection
     previous: frozenset[str] | None
 
@@ -74,9 +76,10 @@ def evaluate(candidate: Path, suites: Sequence[Suite], previous: Path | None = N
     imported = time.perf_counter()
     outcomes: list[Outcome] = []
     results: dict[str, tuple[Any, ...]] = {}
-    with _open(candidate, previous) as tables:
+    with _open(candidate, previous) as connection:
+        run = _Run(gx, _batches(gx), connection, _attach_previous(connection, previous))
         for suite in suites:
-            found = _run_suite(gx, suite, tables)
+            found = _run_suite(run, suite)
             outcomes.extend(outcome for outcome, _ in found)
             results[suite.mart] = tuple(result for _, result in found if result is not None)
     seconds = {"import": imported - started, "evaluate": time.perf_counter() - imported}
@@ -99,11 +102,8 @@ def great_expectations() -> Any:
 
 
 @contextmanager
-def _open(candidate: Path, previous: Path | None) -> Iterator[_Tables]:
-    """Open the candidate read-only, the last release attached as ``previous``.
-
-    The candidate is opened rather than attached: its views name their database by its file name.
-    """
+def _open(candidate: Path, previous: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the candidate read-only; both files must be there."""
     for path, what in ((candidate, "candidate warehouse"), (previous, "last release")):
         if path is not None and not path.is_file():
             raise OretraceError(f"the {what} {path} is not there.")
@@ -113,13 +113,15 @@ def _open(candidate: Path, previous: Path | None) -> Iterator[_Tables]:
         raise OretraceError(f"the candidate warehouse {candidate} cannot be opened: {_line(error)}") from None
     try:
         connection.execute("set enable_progress_bar = false")
-        yield _Tables(connection, _attach_previous(connection, previous) if previous else None)
+        yield connection
     finally:
         connection.close()
 
 
-def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path) -> frozenset[str]:
-    """Attach the last release and name its tables; views would silently read the candidate."""
+def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path | None) -> frozenset[str] | None:
+    """Attach the last release as ``previous`` and name its tables."""
+    if previous is None:
+        return None
     location = str(previous).replace("'", "''")
     try:
         connection.execute(f"attach '{location}' as previous (read_only)")
@@ -129,31 +131,67 @@ def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path) -> f
     return frozenset(name for (name,) in rows)
 
 
-def _run_suite(gx: Any, suite: Suite, tables: _Tables) -> list[tuple[Outcome, Any]]:
+def _batches(gx: Any) -> Any:
+    """A batch definition that takes any frame; making a context per frame would cost more than the checks."""
+    context = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = {"globally": False}
+    asset = context.data_sources.add_pandas("candidate").add_dataframe_asset("frame")
+    return asset.add_batch_definition_whole_dataframe("all rows")
+
+
+def _run_suite(run: _Run, suite: Suite) -> list[tuple[Outcome, Any]]:
     """Evaluate one suite; checks that read the same frame share it. Order of the suite is kept."""
     answers: dict[str, tuple[Outcome, Any]] = {}
     groups: dict[str | None, list[Check]] = {}
     for check in suite.checks:
-        if missing := tables.missing_for(check):
-            why = "there is no earlier release." if tables.previous is None else f"it has no {', '.join(missing)}."
+        if missing := run.missing_for(check):
+            why = "there is no earlier release." if run.previous is None else f"it has no {', '.join(missing)}."
             found = f"not compared with the last release: {why}"
             answers[check.name] = (_outcome(suite.mart, check, SKIPPED, found), None)
         else:
             groups.setdefault(check.query, []).append(check)
     for query, checks in groups.items():
-        expectations = {check.name: build_expectation(gx, suite.mart, check) for check in checks}
         try:
-            frame = _frame(tables.connection, query or f'select * from "{suite.mart}"')
+            answers.update(_run_group(run, suite.mart, query, checks))
         except duckdb.Error as error:
-            for check in checks:
-                found = f"its rows could not be read: {_line(error)}."
-                answers[check.name] = (_outcome(suite.mart, check, FAILED, found), None)
-            continue
-        results = _validate(gx, suite.mart, expectations, frame, _index_columns(frame, query, checks))
-        for check in checks:
-            result = results.get(check.name)
-            answers[check.name] = (_judge(suite.mart, check, frame, result), result)
+            found = f"its rows could not be read: {_line(error)}."
+            answers.update({check.name: (_outcome(suite.mart, check, FAILED, found), None) for check in checks})
     return [answers[check.name] for check in suite.checks]
+
+
+def _run_group(run: _Run, mart: str, query: str | None, checks: Sequence[Check]) -> dict[str, tuple[Outcome, Any]]:
+    """Evaluate the checks of one frame.
+
+    Rows are put in order only when some are to be shown: sorting takes longer than judging.
+    """
+    expectations = {check.name: build_expectation(run.gx, mart, check) for check in checks}
+    sql = query.rstrip().rstrip(";") if query else _mart_query(run.connection, mart, checks)
+    key = [column for check in checks for column in check.key] if query is None else None
+    for order in ("", " order by all"):
+        frame = run.connection.execute(f"select * from ({sql}){order}").df()
+        shown = [column for column in frame.columns if key is None or column in key]
+        results = _validate(run, mart, expectations, frame, shown)
+        if all(result.success for result in results.values()):
+            break
+    return {
+        check.name: (_judge(mart, check, frame, results.get(check.name)), results.get(check.name)) for check in checks
+    }
+
+
+def _mart_query(connection: duckdb.DuckDBPyConnection, mart: str, checks: Sequence[Check]) -> str:
+    """Columns of a mart that the checks name; one that is not there is left for its check to miss."""
+    there = [row[0] for row in connection.execute(f'describe "{mart}"').fetchall()]
+    wanted = {name for check in checks for name in (*check.key, *_named_columns(check))}
+    columns = [name for name in there if name in wanted] or there
+    selected = ", ".join(f'"{name}"' for name in columns)
+    return f'select {selected} from "{mart}"'
+
+
+def _named_columns(check: Check) -> list[str]:
+    """Columns an expectation judges."""
+    single = [check.arguments[name] for name in _COLUMN_ARGUMENTS if name in check.arguments]
+    return [*single, *check.arguments.get("column_list", ())]
 
 
 def build_expectation(gx: Any, mart: str, check: Check) -> Any:
@@ -172,32 +210,15 @@ def build_expectation(gx: Any, mart: str, check: Check) -> Any:
         raise BadSuite(f"{where}: {check.expect} does not take these arguments: {_line(error)}.") from None
 
 
-def _frame(connection: duckdb.DuckDBPyConnection, query: str) -> Frame:
-    """Rows of a query, in an order that does not depend on threads."""
-    return connection.execute(f"select * from ({query.rstrip().rstrip(';')}) order by all").df()
-
-
-def _index_columns(frame: Frame, query: str | None, checks: Sequence[Check]) -> list[str]:
-    """Columns shown for an offending row: all of a query, the key of a whole mart."""
-    if query is not None:
-        return list(frame.columns)
-    return [column for column in dict.fromkeys(c for check in checks for c in check.key) if column in frame.columns]
-
-
-def _validate(gx: Any, name: str, expectations: Mapping[str, Any], frame: Frame, index: list[str]) -> dict[str, Any]:
+def _validate(run: _Run, name: str, expectations: Mapping[str, Any], frame: Frame, shown: list[str]) -> dict[str, Any]:
     """Evaluate expectations on one frame; results by check name, none for a check without an answer."""
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = {"globally": False}
-    source = context.data_sources.add_pandas("candidate")
-    batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    suite = gx.ExpectationSuite(name)
+    suite = run.gx.ExpectationSuite(name)
     for expectation in expectations.values():
         suite.add_expectation(expectation)
     wanted: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_ROWS}
-    if index:
-        wanted["unexpected_index_column_names"] = index
-    answered = batch.validate(suite, result_format=wanted).results
+    if shown:
+        wanted["unexpected_index_column_names"] = shown
+    answered = run.batches.get_batch({"dataframe": frame}).validate(suite, result_format=wanted).results
     return {result.expectation_config.meta["check"]: result for result in answered}
 
 
@@ -249,7 +270,7 @@ def _raised(info: Mapping[str, Any]) -> str | None:
 
 def _rows_judged(check: Check, frame: Frame) -> int:
     """Rows that had a value to judge, counted without Great Expectations."""
-    columns = [check.arguments[name] for name in _COLUMN_ARGUMENTS if name in check.arguments]
+    columns = _named_columns(check) if "column_list" not in check.arguments else []
     if check.expect == "ExpectColumnValuesToNotBeNull" or not set(columns) <= set(frame.columns):
         return len(frame)
     return int(frame[columns].notna().all(axis=1).sum()) if columns else len(frame)

@@ -4,8 +4,7 @@ What belongs here: where the gate stands in the graph and what Dagster shows of 
 the expectations (``expectations``).
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: Dagster reads the context's annotation as a class.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +71,7 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
     return audit_candidate
 
 
-def _result(key: dg.AssetKey, outcomes: Sequence[Outcome], docs: Path) -> dg.AssetCheckResult:
+def _result(key: dg.AssetKey, outcomes: "Sequence[Outcome]", docs: Path) -> dg.AssetCheckResult:
     """Sum up the outcomes of one mart; a mart without a suite is not audited and therefore fails."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     critical = [outcome for outcome in failed if outcome.severity == "critical"]

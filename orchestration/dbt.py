@@ -19,8 +19,6 @@ from ingest.errors import OretraceError
 from ingest.home import PROJECT, Home
 
 DBT_PROJECT = PROJECT / "dbt_project"
-# Views over canonical Parquet hold absolute paths, so they may not reach a release.
-PRIVATE_SCHEMAS = ("staging",)
 
 
 class DbtFailedError(OretraceError):
@@ -47,7 +45,8 @@ def _environment(home: Home) -> Iterator[None]:
     """Give dbt its paths; dbt reads them with ``env_var`` and may change the working directory."""
     settings = {
         "ORETRACE_CANDIDATE": str(candidate(home)),
-        "ORETRACE_CANONICAL": str(home.canonical),
+        # The models quote it as a SQL string.
+        "ORETRACE_CANONICAL": str(home.canonical).replace("'", "''"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
     }
@@ -157,10 +156,12 @@ def catalog(path: Path) -> dict[str, dict[str, str]]:
 
 
 def finish_candidate(path: Path) -> None:
-    """Drop what may not be published and write everything to the one file."""
+    """Write everything to the one file, and make sure that it stands alone.
+
+    Raises:
+        OretraceError: it holds a view; views over canonical Parquet hold absolute paths.
+    """
     with duckdb.connect(str(path)) as db:
-        for schema in PRIVATE_SCHEMAS:
-            db.execute(f"drop schema if exists {schema} cascade")
         views = db.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
         if views:
             raise OretraceError(f"the candidate holds views, which may not be published: {views}.")

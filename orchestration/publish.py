@@ -188,8 +188,8 @@ def _write_parquet(folder: Path) -> dict[str, str]:
 
 
 def marts(db: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the names of the marts in an open warehouse, sorted."""
-    rows = db.execute("select table_name from duckdb_tables() where table_name like 'mart\\_%' escape '\\' order by 1")
+    """Return the names of the published tables in an open warehouse, sorted."""
+    rows = db.execute("select table_name from duckdb_tables() where not internal order by 1")
     return [name for (name,) in rows.fetchall()]
 
 

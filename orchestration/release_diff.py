@@ -49,7 +49,7 @@ def compare(previous: Path | None, current: Path) -> dict[str, Any]:
 
 
 def _marts(db: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    query = "select table_name from duckdb_tables() where database_name = ? and table_name like 'mart%' order by 1"
+    query = "select table_name from duckdb_tables() where database_name = ? and not internal order by 1"
     return [name for (name,) in db.execute(query, [catalog]).fetchall()]
 
 

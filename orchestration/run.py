@@ -69,8 +69,9 @@ class Progress(logging.Handler):
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         event: DagsterEvent | None = meta.get("dagster_event")
         if event is None:
-            if record.levelno >= logging.ERROR and meta:
-                say(f"  {meta.get('orig_message', '')}")
+            message = str(meta.get("orig_message", ""))
+            if record.levelno >= logging.ERROR and message and not message.startswith("Dependencies for step"):
+                say(f"  {message}")
             return
         step = event.step_key or ""
         kind = event.event_type_value
@@ -136,29 +137,34 @@ def _execute(*, compare: bool) -> ExecuteInProcessResult:
         target.handlers = [progress]
         return target
 
-    job = defs.resolve_job_def("refresh").with_logger_defs({"console": lines})
+    job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     instance: DagsterInstance = dg.DagsterInstance.get()
     say("running refresh (snapshot mode)")
-    config = {"ops": {"gate": {"config": {"compare": compare}}}}
+    config = {"ops": {"gate": {"config": {"compare": compare}}}, "loggers": {"progress": {}}}
     return job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
 
 
 def _failure(result: ExecuteInProcessResult) -> OretraceError:
-    for event in result.all_events:
-        if event.event_type_value != "STEP_FAILURE":
-            continue
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        text = (error.message if error else "failed").strip()
-        name, _, rest = text.partition(": ")
-        kind = name.rpartition(".")[2]
-        message = f"{event.step_key}: {rest if kind.isidentifier() and rest else text}"
-        return BadInput(message) if kind in ("BadInput", "UnmappedValue") else RunFailed(message)
     checks = [event for event in result.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"]
-    failed = [
-        f"{check.asset_key.path[-1]}: {check.description}"
+    stopped = [
+        check.description or f"{check.asset_key.path[-1]}: {check.check_name} failed"
         for check in (event.asset_check_evaluation_data for event in checks)
         if not check.passed and check.blocking
     ]
-    return RunFailed("the gate stopped publication: " + " | ".join(failed) if failed else "the run failed.")
+    if stopped:
+        return RunFailed("the gate stopped publication; what is published stays. " + " | ".join(stopped))
+    for event in result.all_events:
+        if event.event_type_value == "STEP_FAILURE":
+            return _cause(event)
+    return RunFailed("the run failed; see it in the Dagster UI: oretrace ui")
+
+
+def _cause(event: DagsterEvent) -> OretraceError:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    text = (error.message if error else "failed").strip()
+    name, _, rest = text.partition(": ")
+    kind = name.rpartition(".")[2]
+    message = f"{event.step_key}: {rest if kind.isidentifier() and rest else text}"
+    return BadInput(message) if kind in ("BadInput", "UnmappedValue") else RunFailed(message)

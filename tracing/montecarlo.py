@@ -95,24 +95,33 @@ def _intervals(
     by_rule = [trace(grid, batch, feeds, rule) for rule in RULES]
     widest = trace(grid, sampler.with_tonnes(batch, sampler.high), feeds, RULES[0])
     wheres = [
-        np.logical_or.reduce([seen(trace_, shares(trace_)) for trace_ in alike]) & alike[0].blend.traded[:, None]
+        np.logical_or.reduce([seen(one, shares(one)) for one in alike]) & alike[0].blend.traded[:, None]
         for alike in zip(*by_rule, widest, strict=True)
     ]
-    drawn = [np.empty((len(UNCERTAIN), draws, np.count_nonzero(where))) for where in wheres]
+    spots = [np.flatnonzero(where[:, :-2]) for where in wheres]
+    drawn = [np.empty((len(UNCERTAIN), draws, len(spot))) for spot in spots]
     for draw in range(draws):
         stages = trace(grid, sampler.draw(batch, rng), feeds, RULES[0])
-        for out, where, stage in zip(drawn, wheres, stages, strict=True):
-            out[:, draw] = _uncertain(stage, where)
+        for out, spot, stage in zip(drawn, spots, stages, strict=True):
+            out[:, draw] = _uncertain(stage, spot)
     chunks = []
-    for out, where, rules in zip(drawn, wheres, zip(*by_rule, strict=True), strict=True):
-        measures = _summaries(out, np.array([_uncertain(stage, where) for stage in rules]))
+    for out, where, spot, rules in zip(drawn, wheres, spots, zip(*by_rule, strict=True), strict=True):
+        summaries = _summaries(out, np.array([_uncertain(stage, spot) for stage in rules]))
         central = rows_of(grid, batch, rules[0], shares(rules[0]), where)
-        chunks.append(replace(central, shares=(*measures, central.shares[3])))
+        named = np.nonzero(where)[1] < batch.size
+        chunks.append(replace(central, shares=(*(_spaced(part, named) for part in summaries), central.shares[3])))
     return chunks
 
 
-def _uncertain(stage: StageTrace, where: Mask) -> list[Floats]:
-    return [share[where] for share in shares(stage)[: len(UNCERTAIN)]]
+def _uncertain(stage: StageTrace, spot: Codes) -> list[Floats]:
+    """The measures that get an interval, at flat positions of the n x n matrices."""
+    return [measure.ravel()[spot] for measure in (stage.face_value, stage.made, stage.processed)]
+
+
+def _spaced(values: Floats, where: Mask) -> Floats:
+    out = np.full(len(where), np.nan)
+    out[where] = values
+    return out
 
 
 def _summaries(drawn: Floats, by_rule: Floats) -> list[Floats]:

@@ -3,8 +3,7 @@
 What belongs here: keys, groups and metadata of the models. What does not: how dbt is run (``dbt``).
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: Dagster reads the context's annotation as a class.
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -120,6 +120,14 @@ def test_a_missing_mart_and_a_broken_query_fail_every_check_that_reads_them(good
     assert "could not be read" in only(run(good, broken)).message
 
 
+def test_the_same_rule_on_two_frames_is_judged_on_each(good: Path) -> None:
+    checks = [
+        check("ExpectColumnValuesToBeBetween", BETWEEN, name=name, query=f"select {share} as share", key=())
+        for name, share in (("first", 0.5), ("second", 1.7), ("third", 0.6))
+    ]
+    assert [outcome.status for outcome in run(good, *checks).outcomes] == [PASSED, FAILED, PASSED]
+
+
 def test_rules_met_by_no_row_fail_unless_none_is_allowed(tmp_path: Path) -> None:
     empty = database(tmp_path / "c.duckdb", MART, "delete from mart_x")
     outcome = only(run(empty, check("ExpectColumnValuesToBeBetween", BETWEEN)))

@@ -105,18 +105,36 @@ def test_one_group_moves_together():
     assert spread[1] > 0.05
 
 
-@pytest.mark.parametrize(("distribution", "low", "high"), [("lognormal", 0.5, 4.0), ("triangular", 1.0, 2.0)])
-def test_draws_follow_the_distribution(distribution, low, high):
-    """One uncertain flow of 1 (or of low to high) beside 1 tonne made: its share tells its tonnes."""
+@pytest.mark.parametrize(
+    ("distribution", "low", "high", "expected"),
+    [
+        ("lognormal", 0.5, 4.0, (0.5, 1.0, 4.0)),
+        ("triangular", 1.0, 2.0, (2 - 0.95**0.5, 2 - 0.5**0.5, 2 - 0.05**0.5)),
+        ("triangular", 0.5, 2.0, (0.5 + 1.5 * (0.05 / 3) ** 0.5, 2 - 1.5 * (1 / 3) ** 0.5, 2 - 1.5 * (0.1 / 3) ** 0.5)),
+    ],
+)
+def test_draws_follow_the_distribution(distribution, low, high, expected):
+    """One uncertain flow around 1 tonne beside 1 tonne made: its share tells its tonnes."""
     made = pl.DataFrame({"stage": ["metal"] * 2, "country": ["A", "B"], "quantity_t": [50.0, 1.0]})
     moved = pl.DataFrame({"stage": ["metal"], "exporter": ["A"], "importer": ["B"], "quantity_t": [1.0]})
     moved = moved.with_columns(quantity_t_low=low, quantity_t_high=high)
-    line = row(
-        monte_carlo(made, moved, draws=4000, distribution=distribution), stage="metal", importer="B", country="A"
-    )
+    found = monte_carlo(made, moved, draws=4000, distribution=distribution)
+    line = row(found, stage="metal", importer="B", country="A")
     tonnes = [share / (1 - share) for share in (line[f"face_value_share_{p}"] for p in ("p05", "p50", "p95"))]
-    expected = {"lognormal": (0.5, 1.0, 4.0), "triangular": (2 - 0.95**0.5, 2 - 0.5**0.5, 2 - 0.05**0.5)}
-    assert tonnes == pytest.approx(expected[distribution], rel=0.06)
+    assert tonnes == pytest.approx(expected, rel=0.04)
+
+
+def test_a_flow_that_is_nothing_but_may_be_something_has_an_interval():
+    moved = MOVED.with_columns(
+        quantity_t=pl.when(pl.col("importer") == "C", pl.col("exporter") == "A")
+        .then(0.0)
+        .otherwise(pl.col("quantity_t")),
+        quantity_t_low=0.0,
+        quantity_t_high=pl.col("quantity_t") * 2,
+    )
+    line = row(monte_carlo(MADE, moved), stage="metal", importer="C", country="A")
+    assert line["face_value_share"] == line["face_value_share_low"] == 0
+    assert line["face_value_share_high"] > 0.1
 
 
 def test_a_flow_that_may_be_nothing_is_drawn_between_nothing_and_its_high():

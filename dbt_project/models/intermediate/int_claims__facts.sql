@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 -- Every canonical row that a claim may be recomputed from, in one shape: table, line, importer, country, measure, value.
 select
     'production' as data_table,

@@ -1,4 +1,5 @@
--- Largest supplier, number of suppliers and the interval of the HHI of each list of import shares.
+-- Largest supplier, number of suppliers and the interval of the HHI of each list of import shares. A censored share
+-- (>99) ranks by its middle and enters the interval with its bounds.
 with ranked as (
     select
         importer,
@@ -7,6 +8,8 @@ with ranked as (
         year,
         country,
         import_share,
+        coalesce(import_share_low, import_share, 0.0) as share_low,
+        coalesce(import_share_high, import_share, 0.0) as share_high,
         share_basis,
         share_period,
         source,
@@ -14,7 +17,10 @@ with ranked as (
         evidence,
         row_number() over (
             partition by importer, material, stage, year
-            order by case when country = 'OTH' then 1 else 0 end, coalesce(import_share, 0.0) desc, country
+            order by
+                case when country = 'OTH' then 1 else 0 end,
+                coalesce(import_share, (import_share_low + import_share_high) / 2.0, 0.0) desc,
+                country
         ) as place
     from {{ ref('int_import__shares') }}
 ),
@@ -27,10 +33,11 @@ lists as (
         year,
         max(case when place = 1 and country <> 'OTH' then country end) as top_supplier,
         max(case when place = 1 and country <> 'OTH' then import_share end) as top_supplier_import_share,
-        cast(sum(case when country <> 'OTH' and import_share > 0 then 1 else 0 end) as int) as suppliers,
-        sum(case when country <> 'OTH' then import_share * import_share else 0.0 end) as sum_of_squares,
-        sum(case when country = 'OTH' then import_share else 0.0 end) as residual,
-        min(case when country <> 'OTH' and import_share > 0 then import_share end) as smallest,
+        cast(sum(case when country <> 'OTH' and share_high > 0 then 1 else 0 end) as int) as suppliers,
+        sum(case when country <> 'OTH' then share_low * share_low else 0.0 end) as sum_of_squares_low,
+        sum(case when country <> 'OTH' then share_high * share_high else 0.0 end) as sum_of_squares_high,
+        sum(case when country = 'OTH' then share_high else 0.0 end) as residual,
+        min(case when country <> 'OTH' and share_high > 0 then share_high end) as smallest,
         max(share_basis) as share_basis,
         max(share_period) as share_period,
         max(source) as share_source,
@@ -48,8 +55,8 @@ select
     top_supplier,
     top_supplier_import_share,
     suppliers,
-    {{ hhi_low('sum_of_squares') }} as hhi_low,
-    {{ hhi_high('sum_of_squares', 'residual', 'smallest') }} as hhi_high,
+    {{ hhi_low('sum_of_squares_low') }} as hhi_low,
+    least({{ hhi_high('sum_of_squares_high', 'residual', 'smallest') }}, 10000.0) as hhi_high,
     share_basis,
     share_period,
     share_source,

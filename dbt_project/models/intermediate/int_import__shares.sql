@@ -7,7 +7,8 @@ with flow_groups as (
         year,
         sum(quantity_t) as total_t,
         sum(value_usd) as total_usd,
-        sum(case when quantity_t is null then value_usd else 0.0 end) as usd_without_t
+        sum(case when quantity_t is null then value_usd else 0.0 end) as usd_without_t,
+        max(coverage) as coverage
     from {{ ref('int_trade__flows') }}
     group by importer, material, stage, year
 ),
@@ -20,6 +21,7 @@ flow_basis as (
         year,
         total_t,
         total_usd,
+        coverage,
         coalesce(total_t, 0.0) > 0
         and coalesce(usd_without_t, 0.0) <= 0.05 * coalesce(total_usd, 0.0) as by_tonnes
     from flow_groups
@@ -38,7 +40,9 @@ by_flow as (
         end as import_share,
         flows.quantity_t as imports_t,
         flows.value_usd as imports_usd,
-        case when flow_basis.by_tonnes then 'tonnes contained' else 'value' end as share_basis,
+        concat(
+            case when flow_basis.by_tonnes then 'tonnes contained' else 'value' end, ', ', flow_basis.coverage
+        ) as share_basis,
         cast(flows.year as string) as share_period,
         flows.source,
         flows.vintage,

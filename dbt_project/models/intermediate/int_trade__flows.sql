@@ -1,4 +1,5 @@
--- Flows into each importer from the one publisher that covers the cell best: one that gives tonnes, then the most complete.
+-- Flows into each importer from the one publisher that covers the cell best: one that gives tonnes, then the one
+-- that records more trade. `coverage` says whether all pairs of countries, only main flows or only selected partners are in it.
 with flows as (
     select
         year,
@@ -11,6 +12,7 @@ with flows as (
         quantity_t_high,
         value_usd,
         basis,
+        hs_codes,
         source,
         vintage,
         evidence
@@ -19,6 +21,45 @@ with flows as (
         exporter <> importer
         and exporter <> 'WLD'
         and importer <> 'WLD'
+),
+
+codes as (
+    select
+        source,
+        vintage,
+        year,
+        hs_code,
+        min(case scope when 'all_pairs' then 1 when 'selected_partners' then 2 else 3 end) as scope_rank
+    from {{ ref('stg_canonical__trade_flow') }}
+    where scope not in ('world_total', 'country_total')
+    group by source, vintage, year, hs_code
+),
+
+cells as (
+    select distinct
+        source,
+        vintage,
+        year,
+        hs_codes
+    from {{ ref('stg_canonical__stage_flow') }}
+),
+
+-- A row made of several codes is as complete as its least complete code.
+scopes as (
+    select
+        cells.source,
+        cells.vintage,
+        cells.year,
+        cells.hs_codes,
+        max(codes.scope_rank) as scope_rank
+    from cells
+    inner join codes
+        on
+            cells.source = codes.source
+            and cells.vintage = codes.vintage
+            and cells.year = codes.year
+            and concat(';', cells.hs_codes, ';') like concat('%;', codes.hs_code, ';%')
+    group by cells.source, cells.vintage, cells.year, cells.hs_codes
 ),
 
 import_side as (
@@ -33,6 +74,7 @@ import_side as (
             partition by importer, material, stage, year
             order by
                 case when sum(quantity_t) > 0 then 0 else 1 end,
+                sum(value_usd) desc,
                 min({{ source_rank('source') }}),
                 vintage desc
         ) as choice
@@ -51,6 +93,9 @@ select
     flows.quantity_t_high,
     flows.value_usd,
     flows.basis,
+    case scopes.scope_rank
+        when 1 then 'all pairs' when 2 then 'selected partners' else 'main flows'
+    end as coverage,
     flows.source,
     flows.vintage,
     flows.evidence
@@ -63,4 +108,10 @@ inner join import_side
         and flows.year = import_side.year
         and flows.source = import_side.source
         and flows.vintage = import_side.vintage
+left join scopes
+    on
+        flows.source = scopes.source
+        and flows.vintage = scopes.vintage
+        and flows.year = scopes.year
+        and flows.hs_codes = scopes.hs_codes
 where import_side.choice = 1

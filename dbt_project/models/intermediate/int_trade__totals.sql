@@ -29,6 +29,7 @@ export_side as (
             partition by exporter, material, stage, year
             order by
                 case when sum(quantity_t) > 0 then 0 else 1 end,
+                sum(value_usd) desc,
                 min({{ source_rank('source') }}),
                 vintage desc
         ) as choice

@@ -24,6 +24,40 @@ with bounds as (
     from {{ ref('stg_canonical__claim') }} as claim
     left join {{ ref('int_claims__recomputed') }} as recomputed
         on claim.claim = recomputed.claim
+),
+
+verdicts as (
+    select
+        claim,
+        statement,
+        metric,
+        importer,
+        material,
+        stage,
+        country,
+        commodity,
+        year,
+        published,
+        published_low,
+        published_high,
+        published_token,
+        unit,
+        tolerance,
+        reason,
+        claim_source,
+        claim_vintage,
+        citation,
+        recomputed,
+        inputs,
+        case
+            when recomputed is null then 'not measurable here'
+            when
+                recomputed >= coalesce(published_low, recomputed) - tolerance - 0.000000001
+                and recomputed <= coalesce(published_high, recomputed) + tolerance + 0.000000001
+                then 'reproduced'
+            else 'differs'
+        end as verdict
+    from bounds
 )
 
 select
@@ -49,18 +83,11 @@ select
         when recomputed > published_high then recomputed - published_high
         when recomputed is not null then 0.0
     end as difference,
-    case
-        when recomputed is null then 'not measurable here'
-        when
-            recomputed >= coalesce(published_low, recomputed) - tolerance - 0.000000001
-            and recomputed <= coalesce(published_high, recomputed) + tolerance + 0.000000001
-            then 'reproduced'
-        else 'differs'
-    end as verdict,
+    verdict,
     case
         when recomputed is null
             then coalesce(reason, 'The canonical tables of this run hold no row that this statement can be recomputed from.')
-        else reason
+        when verdict = 'differs' then reason
     end as reason,
     claim_source,
     claim_vintage,
@@ -69,4 +96,4 @@ select
     case
         when recomputed is not null then concat('select * from mart_claim_inputs where claim = ''', claim, '''')
     end as query
-from bounds
+from verdicts

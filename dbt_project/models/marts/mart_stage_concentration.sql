@@ -49,7 +49,7 @@ measured as (
         vintage,
         evidence_rank
     from lists
-    where top_country is not null
+    where top_share is not null
 )
 
 select

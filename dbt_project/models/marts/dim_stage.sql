@@ -1,0 +1,6 @@
+select
+    stage,
+    position,
+    name,
+    definition
+from {{ ref('stg_canonical__stage') }}
