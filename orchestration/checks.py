@@ -57,7 +57,7 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
             write_certificate(
                 dbt.certificate(home),
                 dbt.candidate(home),
-                run_id=context.run_id,
+                run_id=context.run.run_id,
                 report=report.to_dict(),
                 vintages=source_vintages(home),
             )

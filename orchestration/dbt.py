@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,16 @@ from ingest.errors import OretraceError
 from ingest.home import PROJECT, Home
 
 DBT_PROJECT = PROJECT / "dbt_project"
+PREVIEW_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What dbt built: column types, number of rows, the first rows."""
+
+    columns: Mapping[str, str]
+    rows: int
+    head: list[tuple[Any, ...]]
 
 
 class DbtFailedError(OretraceError):
@@ -64,13 +75,14 @@ def _environment(home: Home) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _invoke(home: Home, *arguments: str) -> tuple[bool, list[dict[str, Any]]]:
+def _invoke(home: Home, *arguments: str, look: bool = False) -> tuple[bool, list[dict[str, Any]], dict[str, Relation]]:
     # Imported here: dbt costs seconds, and most commands do not need it.
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
     from dbt_common.events.functions import msg_to_dict
 
     events: list[dict[str, Any]] = []
+    relations: dict[str, Relation] = {}
     flags = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target(home)), "--log-path", str(target(home) / "logs")),
@@ -80,12 +92,32 @@ def _invoke(home: Home, *arguments: str) -> tuple[bool, list[dict[str, Any]]]:
             result = dbtRunner(callbacks=[lambda event: events.append(msg_to_dict(event))]).invoke(
                 ["--quiet", *arguments, *flags]
             )
+            if look and result.exception is None:
+                # Staging and intermediate relations live in memory and are gone once dbt lets go.
+                relations = _relations(DuckDBConnectionManager.env().handle().cursor())  # type: ignore[no-untyped-call]
         finally:
             # dbt keeps the file open for the life of the process; readers would meet its lock.
-            DuckDBConnectionManager.close_all_connections()
+            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if result.exception is not None:
         raise DbtFailedError(f"dbt {arguments[0]} could not run: {result.exception}") from None
-    return bool(result.success), events
+    return bool(result.success), events, relations
+
+
+def _relations(cursor: Any) -> dict[str, Relation]:
+    """Return every relation that dbt built, by name."""
+    columns: dict[tuple[str, ...], dict[str, str]] = {}
+    for *place, column, kind in cursor.execute(
+        "select database_name, schema_name, table_name, column_name, data_type from duckdb_columns() "
+        "where not internal order by column_index"
+    ).fetchall():
+        columns.setdefault(tuple(place), {})[column] = kind
+    found = {}
+    for place, types in columns.items():
+        relation = ".".join(f'"{part}"' for part in place)
+        rows = cursor.execute(f"select count(*) from {relation}").fetchone()[0]
+        head = cursor.execute(f"select * from {relation} limit {PREVIEW_ROWS}").fetchall()
+        found[place[-1]] = Relation(types, int(rows), head)
+    return found
 
 
 def manifest(home: Home) -> Path:
@@ -99,38 +131,39 @@ def manifest(home: Home) -> Path:
     newest = max(file.stat().st_mtime for file in files)
     if not path.is_file() or path.stat().st_mtime < newest:
         target(home).mkdir(parents=True, exist_ok=True)
-        success, events = _invoke(home, "parse")
+        success, events, _ = _invoke(home, "parse")
         if not success:
             raise DbtFailedError(f"dbt parse failed:\n{_messages(events)}")
         os.utime(path)
     return path
 
 
-def build(home: Home) -> list[dict[str, Any]]:
+def build(home: Home) -> tuple[list[dict[str, Any]], dict[str, Relation]]:
     """Build and test every model into a fresh candidate.
 
     Returns:
-        dbt's events, as dictionaries.
+        dbt's events as dictionaries, and what was built, by model name.
 
     Raises:
         DbtFailedError: dbt could not run at all. A failed model or test is in the events.
     """
     for stale in (certificate(home), candidate(home), candidate(home).with_suffix(".duckdb.wal")):
         stale.unlink(missing_ok=True)
-    _, events = _invoke(home, "build")
-    return events
+    _, events, relations = _invoke(home, "build", look=True)
+    return events, relations
 
 
-def failures(events: list[dict[str, Any]]) -> list[str]:
-    """Return one line for every model or test that failed, with dbt's message."""
-    results = json_results(events)
-    lines = []
-    for event in results:
-        data = event["data"]
-        status = str(data.get("status", "")).lower()
-        if status.startswith(("error", "fail")):
-            lines.append(f"{data['node_info']['unique_id']}: {status}")
-    return lines or _messages(events).splitlines()
+def failures(home: Home, events: list[dict[str, Any]]) -> list[str]:
+    """Return one line for every model or test that failed, with dbt's message; empty when all is well."""
+    path = target(home) / "run_results.json"
+    if not json_results(events) or not path.is_file():
+        return _messages(events).splitlines() or ["dbt built nothing"]
+    results = json.loads(path.read_text())["results"]
+    return [
+        f"{result['unique_id'].split('.', 2)[-1]}: {' '.join(str(result['message']).split())}"
+        for result in results
+        if result["status"] in ("error", "fail", "runtime error")
+    ]
 
 
 def json_results(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -140,19 +173,6 @@ def json_results(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _messages(events: list[dict[str, Any]]) -> str:
     return "\n".join(event["info"]["msg"] for event in events if event["info"]["level"] == "error")
-
-
-def catalog(path: Path) -> dict[str, dict[str, str]]:
-    """Return relation ``schema.table`` to column names and types, views included."""
-    columns: dict[str, dict[str, str]] = {}
-    with duckdb.connect(str(path), read_only=True) as db:
-        rows = db.execute(
-            "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns() "
-            "where not internal order by 1, column_index"
-        ).fetchall()
-    for relation, column, kind in rows:
-        columns.setdefault(relation, {})[column] = kind
-    return columns
 
 
 def finish_candidate(path: Path) -> None:

@@ -86,8 +86,8 @@ class Progress(logging.Handler):
 
     def _count(self, step: str, event: DagsterEvent) -> None:
         rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
-        if rows is not None:
-            self.rows[step] = self.rows.get(step, 0) + int(rows.value)  # type: ignore[call-overload]
+        if rows is not None and isinstance(rows.value, int):
+            self.rows[step] = self.rows.get(step, 0) + rows.value
 
 
 def say(line: str) -> None:

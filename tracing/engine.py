@@ -13,7 +13,7 @@ import numpy as np
 
 from tracing.feeds import Feeds
 from tracing.mixing import Blend, Rule, blend
-from tracing.network import Batch, Floats, Grid
+from tracing.network import Batch, Codes, Floats, Grid
 from tracing.walk import absorb
 
 
@@ -97,30 +97,40 @@ def _feed(weights: dict[str, Floats], traces: dict[str, StageTrace], size: int) 
 
 
 def _stage(stage: str, mixed: Blend, passed: Floats, feed_origin: Floats) -> StageTrace:
-    shipment = _shipments(mixed)
-    landing = mixed.imports[:, mixed.exporters] @ shipment
-    landing[:, -2] += mixed.secondary
-    landing *= mixed.home_pool[:, None]
-    landing[np.diag_indices(len(passed))] += mixed.home_own
+    size = len(mixed.supplied)
+    makers, shipped = _shipments(mixed)
+    arriving = mixed.imports[:, mixed.exporters] @ shipped
+    arriving[:, -2] += mixed.secondary
+    landing = _spread(mixed.home_pool[:, None] * arriving, makers, size)
+    landing[np.diag_indices(size)] += mixed.home_own
     landing[~mixed.supplied, -1] = 1.0
-    makers = np.flatnonzero(landing[:, :-2].any(axis=0))
-    made = landing[:, makers]
-    origin = made @ feed_origin[makers]
+    plants = np.flatnonzero(landing[:, :-2].any(axis=0))
+    made = landing[:, plants]
+    origin = made @ feed_origin[plants]
     origin[:, -2:] += landing[:, -2:]
-    return StageTrace(stage, mixed, landing, shipment, passed, made @ passed[makers], origin)
+    return StageTrace(stage, mixed, landing, _spread(shipped, makers, size), passed, made @ passed[plants], origin)
 
 
-def _shipments(mixed: Blend) -> Floats:
-    """Where each exporter's shipments were made (e x n+2): one factorisation for all countries."""
-    ship, size = mixed.exporters, len(mixed.supplied)
+def _shipments(mixed: Blend) -> tuple[Codes, Floats]:
+    """Where each exporter's shipments were made: one factorisation for all countries.
+
+    Returns:
+        Codes of the m countries that ship own production; landing by these, secondary and
+        unexplained (e x m+2).
+    """
+    ship = mixed.exporters
     own, pool = mixed.export_own[ship], mixed.export_pool[ship]
     makers = np.flatnonzero(own)
     ends = np.zeros((len(ship), len(makers) + 2))
     ends[makers, np.arange(len(makers))] = own[makers]
     ends[:, -2] = pool * mixed.secondary[ship]
     ends[~mixed.supplied[ship], -1] = 1.0
-    solved = absorb(pool[:, None] * mixed.imports[np.ix_(ship, ship)], ends)
-    landing = np.zeros((len(ship), size + 2))
-    landing[:, ship[makers]] = solved[:, :-2]
-    landing[:, -2:] = solved[:, -2:]
-    return landing
+    return ship[makers], absorb(pool[:, None] * mixed.imports[np.ix_(ship, ship)], ends)
+
+
+def _spread(compact: Floats, makers: Codes, size: int) -> Floats:
+    """Columns of some makers and the last two, as columns of all countries and the last two."""
+    out = np.zeros((len(compact), size + 2))
+    out[:, makers] = compact[:, :-2]
+    out[:, -2:] = compact[:, -2:]
+    return out

@@ -65,8 +65,11 @@ def look_through(
     """
     rule = mixing_rule(mixing)
     grid = network.read(production, flows, stages, secondary)
-    traced = _traced(grid, feed, rule)
-    return assemble(grid, [rows_of(grid, batch, stage, shares(stage)) for batch, stage in traced], MEASURES)
+    frames = [
+        assemble(grid, batch, [rows_of(grid, batch, stage, shares(stage)) for stage in traces], MEASURES)
+        for batch, traces in _traced(grid, feed, rule)
+    ]
+    return pl.concat(frames)
 
 
 def via(
@@ -101,8 +104,11 @@ def via(
     """
     rule = mixing_rule(mixing)
     grid = network.read(production, flows, stages, secondary)
-    traced = _traced(grid, feed, rule)
-    return assemble(grid, [_first_hops(batch, stage) for batch, stage in traced], MEASURES[2:3], with_via=True)
+    frames = [
+        assemble(grid, batch, [_first_hops(batch, stage) for stage in traces], MEASURES[2:3], with_via=True)
+        for batch, traces in _traced(grid, feed, rule)
+    ]
+    return pl.concat(frames)
 
 
 def processed_at(
@@ -140,17 +146,19 @@ def processed_at(
     grid = network.read(production, flows, stages, secondary)
     if at not in grid.stages:
         raise InvalidNetwork(f"at: unknown stage {at!r}, known are {list(grid.stages)}.")
-    traced = _traced(grid, feed, rule, {at})
-    return assemble(grid, [rows_of(grid, batch, stage, (stage.processed,)) for batch, stage in traced], MEASURES[2:3])
+    frames = [
+        assemble(grid, batch, [rows_of(grid, batch, stage, (stage.processed,)) for stage in traces], MEASURES[2:3])
+        for batch, traces in _traced(grid, feed, rule, {at})
+    ]
+    return pl.concat(frames)
 
 
 def _traced(
     grid: Grid, feed: pl.DataFrame | None, rule: Rule, counted: set[str] | None = None
-) -> Iterator[tuple[Batch, StageTrace]]:
+) -> Iterator[tuple[Batch, list[StageTrace]]]:
     feeds = feeding.read(feed, grid)
     for batch in grid.batches():
-        for stage in trace(grid, batch, feeds, rule, counted):
-            yield batch, stage
+        yield batch, trace(grid, batch, feeds, rule, counted)
 
 
 def mixing_rule(name: str) -> Rule:
@@ -172,7 +180,6 @@ class Chunk:
     ``country`` may be one (secondary) or two (unexplained) past the end of that list.
     """
 
-    key: int
     stage: str
     importer: Codes
     country: Codes
@@ -200,9 +207,10 @@ def rows_of(
 ) -> Chunk:
     """Rows of one stage, those of ``where`` or else those seen in the measures."""
     where = seen(stage, measures) if where is None else where
-    importer, country = np.nonzero(where)
+    spots = np.flatnonzero(where)
+    importer, country = np.divmod(spots, where.shape[1])
     names = np.append(batch.countries, len(grid.countries) + np.arange(2))
-    return Chunk(batch.key, stage.stage, names[importer], names[country], tuple(share[where] for share in measures))
+    return Chunk(stage.stage, names[importer], names[country], tuple(share.ravel()[spots] for share in measures))
 
 
 def _first_hops(batch: Batch, stage: StageTrace) -> Chunk:
@@ -219,27 +227,34 @@ def _first_hops(batch: Batch, stage: StageTrace) -> Chunk:
     order = np.lexsort((first[row], country, importer[row]))
     row, country = row[order], country[order]
     share = parts[row, country]
-    return Chunk(batch.key, stage.stage, names[importer[row]], names[country], (share,), names[first[row]])
+    return Chunk(stage.stage, names[importer[row]], names[country], (share,), names[first[row]])
 
 
-def assemble(grid: Grid, chunks: Sequence[Chunk], measures: Sequence[str], *, with_via: bool = False) -> pl.DataFrame:
-    """Chunks as one frame with names; NaN becomes null."""
-    names = pl.concat([grid.countries, pl.Series("country", [SECONDARY, UNEXPLAINED])])
-    lengths = np.array([len(chunk.importer) for chunk in chunks], dtype=np.int64)
-    stage = np.repeat(np.array([grid.stages.index(chunk.stage) for chunk in chunks], dtype=np.int64), lengths)
-    key = np.repeat(np.array([chunk.key for chunk in chunks], dtype=np.int64), lengths)
-    coded = {"stage": stage, "importer": _joined([chunk.importer for chunk in chunks])}
-    coded["country"] = _joined([chunk.country for chunk in chunks])
+def assemble(
+    grid: Grid, batch: Batch, chunks: Sequence[Chunk], measures: Sequence[str], *, with_via: bool = False
+) -> pl.DataFrame:
+    """Chunks of one batch as a frame with names; NaN becomes null.
+
+    Batch by batch keeps the working memory small: the caller's answer joins the frames uncopied.
+    """
+    lengths = [len(chunk.importer) for chunk in chunks]
+    coded = {
+        "stage": np.repeat(np.array([grid.stages.index(chunk.stage) for chunk in chunks], dtype=np.int64), lengths),
+        "importer": _joined([chunk.importer for chunk in chunks]),
+        "country": _joined([chunk.country for chunk in chunks]),
+    }
     if with_via:
         coded["via"] = _joined([chunk.via for chunk in chunks if chunk.via is not None])
-    shares = {
+    values = {
         measure: np.concatenate([np.zeros(0), *(chunk.shares[number] for chunk in chunks)])
         for number, measure in enumerate(measures)
     }
-    of_stage = pl.lit(pl.Series(list(grid.stages), dtype=pl.String))
-    return pl.DataFrame({**dict.fromkeys(grid.keys.columns, key), **coded, **shares}).select(
-        *(pl.lit(grid.keys[name]).gather(pl.col(name)).alias(name) for name in grid.keys.columns),
-        *((of_stage if name == "stage" else pl.lit(names)).gather(pl.col(name)).alias(name) for name in coded),
+    countries = pl.concat([grid.countries, pl.Series("country", [SECONDARY, UNEXPLAINED])])
+    names = {name: pl.lit(countries) for name in coded} | {"stage": pl.lit(pl.Series(grid.stages, dtype=pl.String))}
+    key = grid.keys[batch.key] if grid.keys.width else grid.keys
+    return pl.DataFrame({**coded, **values}).select(
+        *(pl.repeat(key[name][0], pl.len(), dtype=key.schema[name]).alias(name) for name in key.columns),
+        *(names[name].gather(pl.col(name)).alias(name) for name in coded),
         pl.col(measures).fill_nan(None),
     )
 

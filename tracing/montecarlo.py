@@ -79,13 +79,14 @@ def monte_carlo(
     grid = network.read(production, flows, stages, secondary)
     feeds = feeding.read(feed, grid)
     spreads = _spreads(production, production.clear() if secondary is None else secondary, flows)
-    chunks: list[Chunk] = []
+    columns = [*(measure + summary for measure in UNCERTAIN for summary in SUMMARIES), MEASURES[3]]
+    frames = []
     for batch in grid.batches():
         label = repr(grid.keys.row(batch.key)) if grid.keys.width else ""
         rng = np.random.default_rng([seed, zlib.crc32(label.encode())])
-        chunks += _intervals(grid, batch, feeds, _Sampler.of(batch, spreads, distribution), rng, draws)
-    columns = [measure + summary for measure in UNCERTAIN for summary in SUMMARIES]
-    return assemble(grid, chunks, [*columns, MEASURES[3]])
+        chunks = _intervals(grid, batch, feeds, _Sampler.of(batch, spreads, distribution), rng, draws)
+        frames.append(assemble(grid, batch, chunks, columns))
+    return pl.concat(frames)
 
 
 def _intervals(

@@ -8,18 +8,11 @@
 {%- endmacro %}
 
 {% macro hhi_high(sum_of_squares, residual, smallest) -%}
-    {%- set unit -%}
-    (case when {{ smallest }} is null or {{ smallest }} > {{ residual }} then {{ residual }} else {{ smallest }} end)
-    {%- endset -%}
-    {%- set whole -%}
-    floor(cast(({{ residual }}) / nullif({{ unit }}, 0.0) + 0.000000001 as double))
-    {%- endset -%}
+    {%- set unit = '(case when ' ~ smallest ~ ' < ' ~ residual ~ ' then ' ~ smallest ~ ' else ' ~ residual ~ ' end)' -%}
+    {#- a residual of exactly n units must not count n - 1 because of a rounding error -#}
+    {%- set whole = 'floor(' ~ residual ~ ' / nullif(' ~ unit ~ ', 0.0) + 0.000000001)' -%}
     10000.0 * (
         ({{ sum_of_squares }})
-        + coalesce(
-            {{ whole }} * {{ unit }} * {{ unit }}
-            + power(({{ residual }}) - {{ whole }} * {{ unit }}, 2),
-            0.0
-        )
+        + coalesce({{ whole }} * power({{ unit }}, 2) + power({{ residual }} - {{ whole }} * {{ unit }}, 2), 0.0)
     )
 {%- endmacro %}

@@ -44,22 +44,29 @@ METRICS = (
 )
 
 
-def _from_reference() -> pl.DataFrame:
-    """Return the statements of ``claims.csv`` with typed columns.
+def typed_statements(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give statements their types and refuse what cannot be used.
+
+    Args:
+        rows: columns of the canonical table as text, empty fields null.
+
+    Returns:
+        The same rows, typed.
 
     Raises:
         OretraceError: an unknown metric, or a statement that is not measurable without a reason.
     """
-    rows = reference(_FILE).select(pl.col(name).cast(kind) for name, kind in CANONICAL["claim"].columns.items())
-    wrong = rows.filter(~pl.col("metric").is_in(METRICS))
+    typed = rows.select(pl.col(name).cast(kind) for name, kind in CANONICAL["claim"].columns.items())
+    wrong = typed.filter(~pl.col("metric").is_in(METRICS))
     if wrong.height:
         raise OretraceError(
-            f"ingest/reference/{_FILE}: {wrong['claim'][0]} has the metric {wrong['metric'][0]!r}, not one of {METRICS}."
+            f"ingest/reference/{_FILE}: {wrong['claim'][0]} has the metric {wrong['metric'][0]!r}, "
+            f"not one of {', '.join(METRICS)}."
         )
-    silent = rows.filter(pl.col("metric") == "not_measurable", pl.col("reason").is_null())
+    silent = typed.filter(pl.col("metric") == "not_measurable", pl.col("reason").is_null())
     if silent.height:
         raise OretraceError(f"ingest/reference/{_FILE}: {silent['claim'][0]} is not measurable but gives no reason.")
-    return rows
+    return typed
 
 
 def from_identity(nir_identity: pl.DataFrame, edition: str = _IDENTITY_EDITION) -> pl.DataFrame:
@@ -126,7 +133,7 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     Raises:
         OretraceError: a statement of the reference file cannot be used.
     """
-    claims = pl.concat([_from_reference(), from_identity(frames["nir_identity"])])
+    claims = pl.concat([typed_statements(reference(_FILE)), from_identity(frames["nir_identity"])])
     return conform(claims, "claim"), nothing_dropped()
 
 

@@ -5,7 +5,7 @@ What belongs here: turning a frame into Dagster metadata. What does not: the ass
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import dagster as dg
 import polars as pl
@@ -14,11 +14,10 @@ OWNERS = ["team:oretrace"]
 PREVIEW_ROWS = 8
 
 
-def preview(frame: pl.DataFrame) -> str:
-    """Render the first rows of a frame as a Markdown table."""
-    cells = [[_cell(value) for value in row] for row in frame.head(PREVIEW_ROWS).iter_rows()]
-    lines = ["| " + " | ".join(frame.columns) + " |", "|" + "---|" * frame.width]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in cells])
+def preview(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Render rows as a Markdown table."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join(lines + ["| " + " | ".join(map(_cell, row)) + " |" for row in rows])
 
 
 def _cell(value: object) -> str:
@@ -33,7 +32,7 @@ def table_metadata(frame: pl.DataFrame) -> dict[str, dg.MetadataValue]:
     return {
         "dagster/row_count": dg.MetadataValue.int(frame.height),
         "dagster/column_schema": dg.MetadataValue.table_schema(column_schema(frame.schema)),
-        "preview": dg.MetadataValue.md(preview(frame)),
+        "preview": dg.MetadataValue.md(preview(frame.columns, frame.head(PREVIEW_ROWS).iter_rows())),
     }
 
 

@@ -5,11 +5,9 @@ What belongs here: keys, groups and metadata of the models. What does not: how d
 
 # No `from __future__ import annotations`: Dagster reads the context's annotation as a class.
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets, get_asset_key_for_model
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
@@ -59,45 +57,33 @@ def models(home: Home) -> dg.AssetsDefinition:
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_build", pool=POOL)
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         here = Home.from_environment()
-        events = dbt.build(here)
-        path = dbt.candidate(here)
-        columns = dbt.catalog(path) if path.is_file() else {}
-        tables = _tables(path) if columns else {}
+        events, built = dbt.build(here)
         for event in dbt.json_results(events):
             unique_id = event["data"]["node_info"]["unique_id"]
             node = manifest["nodes"].get(unique_id)
             if node is None:
                 continue
-            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=_history(manifest, node, columns))
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=_history(manifest, node, built))
             for made in message.to_default_asset_events(
                 manifest, translator, context=context, target_path=dbt.target(here)
             ):
-                yield _with_rows(made, tables.get(node["name"]))
-        failed = dbt.failures(events) if not _all_passed(events) else []
-        if failed:
+                yield _with_rows(made, built.get(node["name"]))
+        if failed := dbt.failures(here, events):
             raise dg.Failure(
                 description="dbt build failed; the candidate is not audited and nothing is published:\n"
                 + "\n".join(failed),
                 allow_retries=False,
             )
-        dbt.finish_candidate(path)
+        dbt.finish_candidate(dbt.candidate(here))
 
     return dbt_build
 
 
-def _all_passed(events: list[dict[str, Any]]) -> bool:
-    results = dbt.json_results(events)
-    bad = [event for event in results if str(event["data"].get("status", "")).lower().startswith(("error", "fail"))]
-    return bool(results) and not bad and not any(event["info"]["level"] == "error" for event in events)
-
-
-def _history(
-    manifest: Mapping[str, Any], node: Mapping[str, Any], columns: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
+def _history(manifest: Mapping[str, Any], node: Mapping[str, Any], built: Mapping[str, dbt.Relation]) -> dict[str, Any]:
     """Give the event the column types that dagster-dbt otherwise asks of a dbt package from the hub."""
 
     def described(properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        types = columns.get(f"{properties['schema']}.{properties['name']}", {})
+        types = built[properties["name"]].columns if properties["name"] in built else {}
         notes = properties.get("columns", {})
         return {
             name: {"name": name, "data_type": kind, "description": notes.get(name, {}).get("description", "")}
@@ -112,24 +98,12 @@ def _history(
     return {"columns": described(node), "parents": parents}
 
 
-def _tables(path: Path) -> dict[str, tuple[int, str]]:
-    """Return rows and preview of every table of the candidate."""
-    found = {}
-    with duckdb.connect(str(path), read_only=True) as db:
-        names = db.execute("select schema_name, table_name from duckdb_tables() where not internal").fetchall()
-        for schema, name in names:
-            relation = f'"{schema}"."{name}"'
-            row = db.execute(f"select count(*) from {relation}").fetchone()
-            found[name] = (int(row[0]) if row else 0, preview(db.execute(f"select * from {relation} limit 8").pl()))
-    return found
-
-
-def _with_rows(event: Any, table: tuple[int, str] | None) -> Any:
-    if table is None or not isinstance(event, dg.Output):
+def _with_rows(event: Any, built: dbt.Relation | None) -> Any:
+    if built is None or not isinstance(event, dg.Output):
         return event
-    rows, shown = table
+    shown = preview(list(built.columns), built.head)
     return event.with_metadata(
-        {**event.metadata, "dagster/row_count": dg.MetadataValue.int(rows), "preview": dg.MetadataValue.md(shown)}
+        {**event.metadata, "dagster/row_count": dg.MetadataValue.int(built.rows), "preview": dg.MetadataValue.md(shown)}
     )
 
 

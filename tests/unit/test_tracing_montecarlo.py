@@ -125,14 +125,11 @@ def test_draws_follow_the_distribution(distribution, low, high, expected):
 
 
 def test_a_flow_that_is_nothing_but_may_be_something_has_an_interval():
-    moved = MOVED.with_columns(
-        quantity_t=pl.when(pl.col("importer") == "C", pl.col("exporter") == "A")
-        .then(0.0)
-        .otherwise(pl.col("quantity_t")),
-        quantity_t_low=0.0,
-        quantity_t_high=pl.col("quantity_t") * 2,
-    )
-    line = row(monte_carlo(MADE, moved), stage="metal", importer="C", country="A")
+    perhaps = pl.DataFrame({"stage": ["metal"], "exporter": ["D"], "importer": ["C"], "quantity_t": [0.0]})
+    made = pl.concat([MADE, pl.DataFrame({"stage": ["metal"], "country": ["D"], "quantity_t": [9.0]})])
+    exact = MOVED.with_columns(quantity_t_high=pl.col("quantity_t"))
+    found = monte_carlo(made, pl.concat([exact, perhaps.with_columns(quantity_t_high=2.0)]))
+    line = row(found, stage="metal", importer="C", country="D")
     assert line["face_value_share"] == line["face_value_share_low"] == 0
     assert line["face_value_share_high"] > 0.1
 

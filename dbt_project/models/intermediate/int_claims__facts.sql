@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Every canonical row that a claim may be recomputed from, in one shape: table, line, importer, country, measure, value.
+-- Every canonical row that a claim may be recomputed from, in one shape.
 select
     'production' as data_table,
     source,

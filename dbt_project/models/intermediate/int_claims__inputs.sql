@@ -29,20 +29,18 @@ with matched as (
         on
             claim.data_table = facts.data_table
             and claim.data_source = facts.source
-            and coalesce(claim.data_vintage, facts.vintage) = facts.vintage
-            and (claim.measure = facts.measure or claim.measure is null)
-            and coalesce(claim.material, facts.material, '') = coalesce(facts.material, claim.material, '')
-            and coalesce(claim.stage, facts.stage, '') = coalesce(facts.stage, claim.stage, '')
-            and coalesce(claim.importer, facts.importer, '') = coalesce(facts.importer, claim.importer, '')
-            and coalesce(claim.commodity, facts.commodity, '') = coalesce(facts.commodity, claim.commodity, '')
-            and (
-                claim.lines is null
-                or concat(';', claim.lines, ';') like concat('%;', facts.line, ';%')
-            )
+            -- empty in a claim means any; a column that a table does not have does not restrict it
+            and (claim.data_vintage is null or claim.data_vintage = facts.vintage)
+            and (claim.measure is null or claim.measure = facts.measure)
+            and (claim.material is null or facts.material is null or claim.material = facts.material)
+            and (claim.stage is null or facts.stage is null or claim.stage = facts.stage)
+            and (claim.importer is null or facts.importer is null or claim.importer = facts.importer)
+            and (claim.commodity is null or facts.commodity is null or claim.commodity = facts.commodity)
+            and (claim.lines is null or concat(';', claim.lines, ';') like concat('%;', facts.line, ';%'))
             -- a printed total over importers is no pair of countries
             and (claim.importer is not null or coalesce(facts.importer, '') <> 'WLD')
-            and (claim.year is null or facts.year <= claim.year)
-            and (coalesce(claim.first_year, claim.year) is null or facts.year >= coalesce(claim.first_year, claim.year))
+            and (claim.year is null or claim.year >= facts.year)
+            and (claim.year is null or coalesce(claim.first_year, claim.year) <= facts.year)
 ),
 
 weighted as (
@@ -62,10 +60,14 @@ weighted as (
         value,
         evidence,
         cast(case
-            when metric in ('share_of_countries', 'share_of_world', 'ratio_to_rest') and country = claim_country then 1.0
+            when
+                metric in ('share_of_countries', 'share_of_world', 'ratio_to_rest') and country = claim_country
+                then 1.0
             when metric = 'top3_share' and place <= 3 and country not in ('WLD', 'OTH') then 1.0
             when metric = 'top_share' and place = 1 and country not in ('WLD', 'OTH') then 1.0
-            when metric = 'sum_of_countries' and country <> 'WLD' and country = coalesce(claim_country, country) then 1.0
+            when
+                metric = 'sum_of_countries' and country <> 'WLD' and country = coalesce(claim_country, country)
+                then 1.0
             when metric = 'largest_difference' then 1.0
             when metric = 'net_import_reliance' and measure = 'apparent_consumption' then 1.0
             when metric = 'net_import_reliance' and measure = 'production' then -1.0

@@ -12,12 +12,12 @@ select
 from {{ ref('int_output__by_country') }}
 where country <> 'WLD'
 union all
-select
+select distinct
     'trade' as kind,
     material,
     stage,
     year,
-    exporter as country,
+    cast(null as string) as country,
     source,
     vintage,
     evidence,

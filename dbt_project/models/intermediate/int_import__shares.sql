@@ -54,6 +54,15 @@ by_flow as (
             and flows.material = flow_basis.material
             and flows.stage = flow_basis.stage
             and flows.year = flow_basis.year
+),
+
+has_print as (
+    select distinct
+        importer,
+        material,
+        stage,
+        year
+    from {{ ref('int_import__printed_by_year') }}
 )
 
 select
@@ -98,14 +107,7 @@ select
     by_flow.vintage,
     by_flow.evidence
 from by_flow
-left join (
-    select distinct
-        importer,
-        material,
-        stage,
-        year
-    from {{ ref('int_import__printed_by_year') }}
-) as has_print
+left join has_print
     on
         by_flow.importer = has_print.importer
         and by_flow.material = has_print.material

@@ -1,4 +1,4 @@
--- United States net import reliance as the latest edition that prints the year has it, one figure per material and stage.
+-- United States net import reliance, the latest edition that prints the year, one figure per material and stage.
 with printed as (
     select
         commodity,
@@ -15,7 +15,7 @@ with printed as (
         evidence,
         row_number() over (
             partition by material, stage, year
-            order by vintage desc, commodity, detail
+            order by vintage desc, commodity asc, detail asc
         ) as choice
     from {{ ref('stg_canonical__us_salient') }}
     where

@@ -1,5 +1,5 @@
--- Each year's output as the latest edition that prints it has it. The edition is chosen for the whole stage, not line by
--- line: lines are named and split differently from edition to edition, and two editions never mix.
+-- Each year's output as the latest edition that prints it has it. The edition is chosen for the whole stage, not line
+-- by line: lines are named and split differently from edition to edition, and two editions never mix.
 with production as (
     select
         material,

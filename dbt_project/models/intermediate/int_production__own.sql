@@ -1,5 +1,5 @@
--- An economy's own output at a stage: world lists in tonnes first, United States salient statistics where no list has it.
--- A withheld line leaves the sum unknown; what is known is then its lower bound.
+-- An economy's own output at a stage: world lists in tonnes first, United States salient statistics where no list has
+-- it. A withheld line leaves the sum unknown; what is known is then its lower bound.
 with lines as (
     select
         country,

@@ -1,4 +1,4 @@
--- United States output from the salient statistics, latest edition, where exactly one printed line stands for the stage.
+-- United States output from the salient statistics, latest edition, where exactly one line stands for the stage.
 with latest as (
     select
         material,

@@ -31,7 +31,9 @@ lists as (
         source,
         max(vintage) as vintage,
         sum(case when country = 'OTH' then coalesce(production_t_high, production_t, 0.0) else 0.0 end) as other_t,
-        max(case when country = 'OTH' and coalesce(production_t_high, production_t) is null then 1 else 0 end) as other_unknown
+        max(
+            case when country = 'OTH' and coalesce(production_t_high, production_t) is null then 1 else 0 end
+        ) as other_unknown
     from {{ ref('int_output__by_country') }}
     where source = 'usgs_mcs' and not is_total
     group by material, stage, year, source

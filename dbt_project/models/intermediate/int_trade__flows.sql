@@ -1,5 +1,5 @@
--- Flows into each importer from the one publisher that covers the cell best: one that gives tonnes, then the one
--- that records more trade. `coverage` says whether all pairs of countries, only main flows or only selected partners are in it.
+-- Flows into each importer from the one publisher that covers the cell best: one that gives tonnes, then the one that
+-- records more trade. `coverage` says whether all pairs of countries, only main flows or only selected partners are in.
 with flows as (
     select
         year,

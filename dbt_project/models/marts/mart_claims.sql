@@ -86,7 +86,7 @@ select
     verdict,
     case
         when recomputed is null
-            then coalesce(reason, 'The canonical tables of this run hold no row that this statement can be recomputed from.')
+            then coalesce(reason, 'No canonical row of this run matches what this statement is recomputed from.')
         when verdict = 'differs' then reason
     end as reason,
     claim_source,

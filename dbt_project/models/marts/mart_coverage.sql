@@ -66,11 +66,11 @@ select
     covered.vintages,
     case
         when coalesce(covered.production_cells, 0) = 0 and cells.stage = 'mine'
-            then 'No output by country: the world table of the USGS Mineral Commodity Summaries for this year would open it.'
+            then 'No output by country: a USGS Mineral Commodity Summaries world table of this year would open it.'
         when coalesce(covered.production_cells, 0) = 0
             then concat(
-                'No output by country at this stage: refinery and plant statistics (IEA dataset, USGS Minerals Yearbook, ',
-                'national agencies) would open it.'
+                'No output by country at this stage: refinery and plant statistics (IEA dataset, ',
+                'USGS Minerals Yearbook, national agencies) would open it.'
             )
         when coalesce(covered.trade_cells, 0) = 0
             then 'No trade by partner: CEPII BACI or UN Comtrade for the headings of this stage and year would open it.'
