@@ -64,11 +64,11 @@ def print_table(frame: pl.DataFrame, title: str | None = None) -> None:
 
 
 def cell(value: Any) -> str:
-    """Format one value: thousands separated, at most four significant decimals, a dash for missing."""
+    """Format one value: thousands separated, four significant digits below one, a dash for missing."""
     if value is None:
         return "-"
     if isinstance(value, float):
         if value != 0 and abs(value) < 1:
-            return f"{value:.4f}"
+            return f"{value:.4g}"
         return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.1f}"
     return str(value)
