@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 from copy import deepcopy
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def _sections(mart: str, results: tuple[Any, ...]) -> dict[str, Any]:
     shown = []
     for result in results:
         copy = deepcopy(result)
-        copy.result = plain(dict(result.result))
+        copy.result = _escaped(plain(dict(result.result)))  # its tables print values as they are
         shown.append(copy)
     good = sum(bool(result.success) for result in shown)
     statistics = {
@@ -74,3 +75,12 @@ def _sections(mart: str, results: tuple[Any, ...]) -> dict[str, Any]:
     document: dict[str, Any] = ValidationResultsPageRenderer(run_info_at_end=True).render(suite).to_json_dict()
     document["sections"] = [s for s in document["sections"] if s.get("section_name") not in ("Overview", "Run Info")]
     return document
+
+
+def _escaped(value: Any) -> Any:
+    """Text from the data, made safe to stand in a page."""
+    if isinstance(value, dict):
+        return {name: _escaped(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_escaped(entry) for entry in value]
+    return escape(value) if isinstance(value, str) else value

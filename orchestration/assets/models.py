@@ -63,7 +63,7 @@ def models(home: Home) -> dg.AssetsDefinition:
             node = manifest["nodes"].get(unique_id)
             if node is None:
                 continue
-            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=_history(manifest, node, built))
+            message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata=_history(node, built))
             for made in message.to_default_asset_events(
                 manifest, translator, context=context, target_path=dbt.target(here)
             ):
@@ -79,23 +79,16 @@ def models(home: Home) -> dg.AssetsDefinition:
     return dbt_build
 
 
-def _history(manifest: Mapping[str, Any], node: Mapping[str, Any], built: Mapping[str, dbt.Relation]) -> dict[str, Any]:
+def _history(node: Mapping[str, Any], built: Mapping[str, dbt.Relation]) -> dict[str, Any]:
     """Give the event the column types that dagster-dbt otherwise asks of a dbt package from the hub."""
-
-    def described(properties: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        types = built[properties["name"]].columns if properties["name"] in built else {}
-        notes = properties.get("columns", {})
-        return {
+    types = built[node["name"]].columns if node["name"] in built else {}
+    notes = node.get("columns", {})
+    return {
+        "columns": {
             name: {"name": name, "data_type": kind, "description": notes.get(name, {}).get("description", "")}
             for name, kind in types.items()
         }
-
-    parents = {
-        parent["relation_name"]: {"columns": described(parent)}
-        for parent_id in node.get("depends_on", {}).get("nodes", [])
-        if (parent := manifest["nodes"].get(parent_id)) is not None
     }
-    return {"columns": described(node), "parents": parents}
 
 
 def _with_rows(event: Any, built: dbt.Relation | None) -> Any:
