@@ -138,8 +138,12 @@ def manifest(home: Home) -> Path:
     return path
 
 
-def build(home: Home) -> tuple[list[dict[str, Any]], dict[str, Relation]]:
+def build(home: Home, *, unit_tests: bool = False) -> tuple[list[dict[str, Any]], dict[str, Relation]]:
     """Build and test every model into a fresh candidate.
+
+    Args:
+        home: where the canonical tables are and the candidate goes.
+        unit_tests: run dbt's unit tests too; they test the SQL, not the data, so a production run skips them.
 
     Returns:
         dbt's events as dictionaries, and what was built, by model name.
@@ -149,7 +153,8 @@ def build(home: Home) -> tuple[list[dict[str, Any]], dict[str, Relation]]:
     """
     for stale in (certificate(home), candidate(home), candidate(home).with_suffix(".duckdb.wal")):
         stale.unlink(missing_ok=True)
-    _, events, relations = _invoke(home, "build", look=True)
+    only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    _, events, relations = _invoke(home, "build", *only_data, look=True)
     return events, relations
 
 

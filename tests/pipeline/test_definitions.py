@@ -73,6 +73,5 @@ def test_both_ways_to_load_the_definitions_give_the_same_keys(tmp_path: Path, gr
     run("dg", "check", "defs")
     run("dagster", "definitions", "validate", "-w", "workspace.yaml")
     listed = json.loads(run("dg", "list", "defs", "--json"))
-    assets = listed["assets"] if isinstance(listed, dict) else [item for item in listed if item.get("type") == "asset"]
-    keys = {item["key"] for item in assets}
+    keys = {item["asset_key"] for item in listed["assets"]}
     assert keys == {key.to_user_string() for key in graph.resolve_asset_graph().materializable_asset_keys}

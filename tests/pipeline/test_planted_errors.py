@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import polars as pl
 import pytest
 
@@ -15,6 +16,7 @@ from orchestration.publish import PublishRefused
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
+CHECKED = "ASSET_CHECK_EVALUATION"
 Plant = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -26,7 +28,7 @@ def share_of_170_percent(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def china_twice(frame: pl.DataFrame) -> pl.DataFrame:
-    hit = (pl.col("material") == "rare_earths") & (pl.col("iso3") == "CHN") & (pl.col("stage") == "mine")
+    hit = (pl.col("material") == "antimony") & (pl.col("iso3") == "CHN") & (pl.col("stage") == "mine")
     return frame.with_columns(
         pl.when(hit).then(pl.col(name) * 2).otherwise(pl.col(name)).alias(name)
         for name in ("quantity_t", "quantity_t_low", "quantity_t_high")
@@ -50,12 +52,12 @@ def kilograms_for_tonnes(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+# table, what is planted, what the gate must say: mart and material of the wrong figure.
 PLANTED = {
-    "share of 170 %": ("import_source", share_of_170_percent),
-    "a country doubled": ("production", china_twice),
-    "a country in two rows": ("production", china_in_two_rows),
-    "a missing year": ("production", without_2024),
-    "a swapped unit": ("production", kilograms_for_tonnes),
+    "share of 170 %": ("import_source", share_of_170_percent, ("mart_import_source", "rare_earths", "1.7")),
+    "a country doubled": ("production", china_twice, ("mart_stage_output", "antimony")),
+    "a missing year": ("production", without_2024, ("mart_", "tungsten")),
+    "a swapped unit": ("production", kilograms_for_tonnes, ("mart_stage_output", "cobalt")),
 }
 
 
@@ -78,42 +80,62 @@ def model_keys() -> list[dg.AssetKey]:
     return [key for key in defs.resolve_all_asset_keys() if key.path[0] in ("staging", "intermediate", "marts")]
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_error_is_stopped_and_the_published_bytes_stay(
-    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    table, plant = PLANTED[name]
+@pytest.fixture
+def planted_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("ORETRACE_HOME", str(home))
-    here = Home.from_environment()
-    path = here.canonical / f"{table}.parquet"
-    before = (here.warehouse / "oretrace.duckdb").resolve()
-    bytes_before = before.read_bytes()
-    changed = plant(pl.read_parquet(path))
-    assert not changed.equals(pl.read_parquet(path))
+    return Home.from_environment()
+
+
+def plant(home: Home, table: str, change: Plant) -> None:
+    path = home.canonical / f"{table}.parquet"
+    frame = pl.read_parquet(path)
+    changed = change(frame)
+    assert not changed.equals(frame)
     changed.write_parquet(path)
+
+
+def test_planted_errors_are_named_and_the_published_bytes_stay(planted_home: Home) -> None:
+    published = (planted_home.warehouse / "oretrace.duckdb").resolve()
+    before = published.read_bytes()
+    for table, change, _ in PLANTED.values():
+        plant(planted_home, table, change)
     with dg.DagsterInstance.ephemeral() as instance:
         result = materialize([*model_keys(), dg.AssetKey(["published"])], instance)
         assert not result.success
-        assert not dbt.certificate(here).exists()
-        stopped = [
-            check
-            for event in result.all_events
-            if event.event_type_value == "ASSET_CHECK_EVALUATION"
-            for check in [event.asset_check_evaluation_data]
-            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
-        ]
-        assert stopped
-        gate = [check for check in stopped if check.check_name == "gate"]
-        # Either an expectation of the gate says so in words, or a dbt test has failed the build before it.
-        if gate:
-            text = " ".join(check.description or "" for check in gate)
-            assert "mart_" in text
-            assert "Reason:" in text
-        # A separate run of the publish asset alone sails past the blocking checks; publish() itself refuses.
+        assert not dbt.certificate(planted_home).exists()
+        checks = [event.asset_check_evaluation_data for event in result.all_events if event.event_type_value == CHECKED]
+        stopped = [check for check in checks if check.check_name == "gate" and not check.passed and check.blocking]
+        said = [line for check in stopped for line in str(check.metadata["failing"].value).splitlines()]
+        for name, (_, _, words) in PLANTED.items():
+            assert any("(critical)" in line and all(word in line for word in words) for line in said), (name, said)
+        assert all("Reason:" in line for line in said)
+        # A separate run of the publish asset alone sails past blocking checks; publish() itself refuses.
         alone = materialize([dg.AssetKey(["published"])], instance)
         assert not alone.success
-        errors = [event.step_failure_data.error for event in alone.all_events if event.is_step_failure]
-        assert any(PublishRefused.__name__ in str(error) for error in errors)
-    after = (here.warehouse / "oretrace.duckdb").resolve()
-    assert after == before
-    assert after.read_bytes() == bytes_before
+        errors = [str(event.step_failure_data.error) for event in alone.all_events if event.is_step_failure]
+        assert any(PublishRefused.__name__ in error for error in errors)
+    assert (planted_home.warehouse / "oretrace.duckdb").resolve() == published
+    assert published.read_bytes() == before
+
+
+def test_a_candidate_changed_after_its_audit_is_refused_by_the_publish_asset(planted_home: Home) -> None:
+    published = (planted_home.warehouse / "oretrace.duckdb").resolve()
+    before = published.read_bytes()
+    with duckdb.connect(str(dbt.candidate(planted_home))) as db:
+        db.execute("update mart_stage_output set production_t = 1.0 where country = 'CHN'")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize([dg.AssetKey(["published"])], instance)
+    assert not result.success
+    errors = [str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
+    assert any("changed after its audit" in error for error in errors)
+    assert published.read_bytes() == before
+
+
+def test_a_row_that_stands_twice_fails_the_build_before_the_gate(planted_home: Home) -> None:
+    plant(planted_home, "production", china_in_two_rows)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = materialize([*model_keys(), dg.AssetKey(["published"])], instance)
+    assert not result.success
+    failed = {event.step_key for event in result.all_events if event.is_step_failure}
+    assert failed & {"dbt_build", "gate"}
+    assert not dbt.certificate(planted_home).exists()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from orchestration.publish import verify
+from ingest.home import Home
+from orchestration import dbt
+from orchestration.publish import list_releases, verify, verify_release
 from tests.pipeline.conftest import ORETRACE, oretrace
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -44,63 +49,79 @@ def test_the_published_file_holds_tables_only_and_the_certificate_lists_the_vint
     assert certificate["vintages"]["usgs_mcs"] == ["2023", "2024", "2025", "2026"]
 
 
-def test_a_second_run_with_the_same_inputs_makes_no_second_release(home: Path) -> None:
+def test_killed_in_the_build_and_in_the_gate_the_published_file_stays_and_the_next_run_recovers(home: Path) -> None:
+    published = (home / "warehouse" / "oretrace.duckdb").resolve()
+    before = published.read_bytes()
+    for last_line, pause in (("canonical__dropped", 2.0), ("dbt_build", 1.0)):
+        with subprocess.Popen([str(ORETRACE), "run"], env=_env(home), stderr=subprocess.PIPE, text=True) as run:
+            _read_until(run, "running refresh")
+            at_once = oretrace("run", home=home)
+            assert at_once.returncode == 2
+            assert "another run is at work" in at_once.stderr
+            _read_until(run, last_line)
+            time.sleep(pause)
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+        assert (home / "warehouse" / "oretrace.duckdb").resolve().read_bytes() == before
     again = oretrace("run", home=home)
     assert again.returncode == 0, again.stderr
+    # Equal inputs give equal bytes, so there is nothing new to publish.
     assert "nothing new to publish" in again.stdout
     assert verify(home / "warehouse") == (1, [])
 
 
-def test_two_runs_at_once_the_second_is_told_to_wait(home: Path) -> None:
-    with subprocess.Popen(
-        [str(ORETRACE), "run"], env=_env(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as one:
-        _wait_for(home / "build" / ".lock")
-        time.sleep(1)
-        two = oretrace("run", home=home)
-        assert two.returncode == 2
-        assert "another run is at work" in two.stderr
-        one.communicate(timeout=300)
-        assert one.returncode == 0
+PUBLISH_FOR_EVER = """
+import sys, pathlib, shutil
+from orchestration.publish import publish
+candidate, certificate, target = map(pathlib.Path, sys.argv[1:])
+print("ready", flush=True)
+while True:
+    publish(candidate, certificate, target)
+    for package in target.glob("releases/2*/datapackage.json"):
+        package.unlink()  # forget the release, so that the next one is written in full
+"""
 
 
-@pytest.mark.parametrize("moment", ["dbt_build", "gate", "release"])
-def test_killed_at_any_point_the_published_file_is_whole_and_the_next_run_succeeds(home: Path, moment: str) -> None:
-    published = (home / "warehouse" / "oretrace.duckdb").resolve()
-    before = published.read_bytes()
-    # Another vintage of one figure, so that the run has something to publish.
-    (home / "build" / "certificate.json").unlink()
-    with subprocess.Popen(
-        [str(ORETRACE), "run"], env=_env(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as run:
-        if moment == "dbt_build":
-            _wait_for(home / "build" / "candidate.duckdb", newer_than=time.time())
-        elif moment == "gate":
-            _wait_for(home / "build" / "certificate.json")
-        else:
-            _wait_for(home / "warehouse" / "releases", partial=True)
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-        assert run.returncode == -signal.SIGKILL
-    assert (home / "warehouse" / "oretrace.duckdb").resolve().read_bytes() == before
-    again = oretrace("run", home=home)
-    assert again.returncode == 0, again.stderr
-    assert verify(home / "warehouse")[1] == []
+def test_killed_at_twenty_moments_of_publication_no_half_release_is_ever_seen(home: Path, tmp_path: Path) -> None:
+    target = tmp_path / "warehouse"
+    arguments = [str(home / "build" / "candidate.duckdb"), str(home / "build" / "certificate.json"), str(target)]
+    moments = random.Random(4)  # noqa: S311
+    for _ in range(20):
+        with subprocess.Popen(
+            [sys.executable, "-c", PUBLISH_FOR_EVER, *arguments], stdout=subprocess.PIPE, text=True
+        ) as publisher:
+            assert publisher.stdout is not None
+            assert publisher.stdout.readline() == "ready\n"
+            time.sleep(moments.uniform(0, 1.2))
+            publisher.send_signal(signal.SIGKILL)
+            publisher.wait()
+        for release, _package in list_releases(target):
+            assert verify_release(release) == []
+        link = target / "oretrace.duckdb"
+        if link.is_symlink():
+            with duckdb.connect(str(link.resolve()), read_only=True) as db:
+                assert db.execute("select count(*) > 30 from mart_claims").fetchone() == (True,)
+    assert (target / "oretrace.duckdb").is_symlink()
+
+
+def test_dbt_unit_tests_hold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORETRACE_HOME", str(home))
+    here = Home.from_environment()
+    events, _ = dbt.build(here, unit_tests=True)
+    assert dbt.failures(here, events) == []
+    ran = {event["data"]["node_info"]["unique_id"] for event in dbt.json_results(events)}
+    assert len([node for node in ran if node.startswith("unit_test.")]) >= 8
 
 
 def _env(home: Path) -> dict[str, str]:
-    import os
-
     return {**os.environ, "ORETRACE_HOME": str(home)}
 
 
-def _wait_for(path: Path, *, newer_than: float = 0.0, partial: bool = False) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if partial:
-            if list(path.glob(".partial-*")):
-                return
-        elif path.exists() and path.stat().st_mtime >= newer_than:
+def _read_until(run: subprocess.Popen[str], text: str) -> None:
+    assert run.stderr is not None
+    seen = []
+    for line in run.stderr:
+        seen.append(line)
+        if text in line:
             return
-        time.sleep(0.002)
-    raise AssertionError(f"{path} did not appear")
+    raise AssertionError(f"{text!r} was never printed: {''.join(seen)}")
