@@ -128,6 +128,49 @@ CANONICAL: dict[str, Table] = {
         ("importer", "commodity", "form", "iso3", "first_year", "last_year", "source", "vintage"),
         ("evidence",),
     ),
+    # Output by stage, one figure per cell: `method` is reported | share_x_total | published_share | derived_balance.
+    # `alternatives`: what sources further down the stated order say, where they are more than 10 % off; `conflict`:
+    # one of them speaks of the same year. No WLD; OTH is what no country is named for.
+    "stage_production": Table(
+        {
+            "material": S,
+            "stage": S,
+            "iso3": S,
+            "year": N,
+            "quantity_t": F,
+            "quantity_t_low": F,
+            "quantity_t_high": F,
+            "basis": S,
+            "source": S,
+            "vintage": S,
+            "evidence": S,
+            "method": S,
+            "alternatives": S,
+            "conflict": B,
+        },
+        ("material", "stage", "iso3", "year"),
+        (
+            *("quantity_t", "quantity_t_low", "quantity_t_high", "basis"),
+            *("source", "vintage", "evidence", "method", "conflict"),
+        ),
+    ),
+    # Recycled supply by the stage at which it enters the market, tonnes contained.
+    "secondary_supply": Table(
+        {
+            "material": S,
+            "stage": S,
+            "form": S,
+            "iso3": S,
+            "year": N,
+            "quantity_t": F,
+            "quantity_t_low": F,
+            "quantity_t_high": F,
+            "token": S,
+            **_PROVENANCE,
+        },
+        ("material", "stage", "form", "iso3", "year"),
+        ("source", "vintage", "evidence"),
+    ),
     # Trade by commodity code, gross. hs_level 4, 6 or 10. `scope`: all_pairs | main_flows |
     # selected_partners. quantity null = not reported. One row per flow, source and vintage.
     "trade_flow": Table(

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ingest.home import Home
 from orchestration import dbt
-from orchestration.assets import canonical, raw
+from orchestration.assets import canonical, raw, traced
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
@@ -21,7 +21,7 @@ def build_definitions() -> dg.Definitions:
     dbt_build = models(home)
     marts = mart_keys(dbt_build, dbt.load_manifest(home))
     return dg.Definitions(
-        assets=[*raw.assets(), *canonical.assets(), dbt_build, published(marts.values())],
+        assets=[*raw.assets(), *canonical.assets(), *traced.assets(), dbt_build, published(marts.values())],
         asset_checks=[gate(marts)],
         jobs=[
             dg.define_asset_job(

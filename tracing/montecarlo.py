@@ -49,17 +49,16 @@ def monte_carlo(
     the order of rows nor on what other batches are asked for.
 
     Args:
-        production: as for ``look_through``; it, ``flows`` and ``secondary`` may also carry
+        production: as for ``look_through``, like the next four; it, flows and secondary may carry
             ``quantity_t_low`` and ``quantity_t_high`` (null: exact) and ``group``.
-        flows: as for ``look_through``.
-        stages: as for ``look_through``.
-        secondary: as for ``look_through``.
-        feed: as for ``look_through``.
+        flows: trade.
+        stages: stage order.
+        secondary: recycled supply and drawdown.
+        feed: feed of plants.
         draws: number of draws, at least 1.
         seed: not negative.
-        distribution: ``lognormal``: median central, low and high its p05 and p95, each side with
-            its own spread; ``triangular``: mode central, low and high its ends, also used for rows
-            whose low or central is zero.
+        distribution: ``lognormal``: median central, low and high its p05 and p95; ``triangular``:
+            mode central, low and high its ends, also used for rows whose low or central is zero.
 
     Returns:
         Batch keys, ``stage, importer, country``; for each of ``face_value_share``, ``made_in_share``
@@ -71,22 +70,31 @@ def monte_carlo(
         InvalidNetwork: as for ``look_through``; or bounds that do not enclose the central tonnes.
         ValueError: draws, seed or distribution are out of range.
     """
+    _check_settings(draws, seed, distribution)
+    grid = network.read(production, flows, stages, secondary)
+    feeds = feeding.read(feed, grid)
+    spreads = _spreads(production, production.clear() if secondary is None else secondary, flows)
+    columns, frames = [*(part + summary for part in UNCERTAIN for summary in SUMMARIES), MEASURES[3]], []
+    for batch in grid.batches():
+        chunks = _intervals(
+            grid, batch, feeds, _Sampler.of(batch, spreads, distribution), _rng(grid, batch, seed), draws
+        )
+        frames.append(assemble(grid, batch, chunks, columns))
+    return pl.concat(frames)
+
+
+def _rng(grid: Grid, batch: Batch, seed: int) -> np.random.Generator:
+    """Random numbers of one batch, whatever others there are."""
+    label = repr(grid.keys.row(batch.key)) if grid.keys.width else ""
+    return np.random.default_rng([seed, zlib.crc32(label.encode())])
+
+
+def _check_settings(draws: int, seed: int, distribution: str) -> None:
     if draws < 1 or seed < 0 or distribution not in DISTRIBUTIONS:
         raise ValueError(
             f"monte_carlo: draws {draws}, seed {seed}, distribution {distribution!r}; expected at least 1, "
             f"not negative, one of {', '.join(DISTRIBUTIONS)}."
         )
-    grid = network.read(production, flows, stages, secondary)
-    feeds = feeding.read(feed, grid)
-    spreads = _spreads(production, production.clear() if secondary is None else secondary, flows)
-    columns = [*(measure + summary for measure in UNCERTAIN for summary in SUMMARIES), MEASURES[3]]
-    frames = []
-    for batch in grid.batches():
-        label = repr(grid.keys.row(batch.key)) if grid.keys.width else ""
-        rng = np.random.default_rng([seed, zlib.crc32(label.encode())])
-        chunks = _intervals(grid, batch, feeds, _Sampler.of(batch, spreads, distribution), rng, draws)
-        frames.append(assemble(grid, batch, chunks, columns))
-    return pl.concat(frames)
 
 
 def _intervals(

@@ -29,6 +29,8 @@ MODULES = (
     "import_line",
     "stage_flow",
     "supply_share",
+    "stage_production",
+    "secondary_supply",
     "criticality_score",
     "end_use",
     "governance",

@@ -19,16 +19,16 @@ POOL = "warehouse"
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys are ``[layer, table]`` and the group is the layer; sources are the canonical assets."""
+    """Keys are ``[layer, table]`` and the group is the layer; sources are the canonical and traced assets."""
 
     def __init__(self) -> None:
         """Keep dbt tests as asset checks; compiled SQL would repeat the code in the UI."""
         super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """Return ``[layer, table]``; a source table belongs to the canonical layer."""
+        """Return ``[layer, table]``; a dbt source is named after the layer that makes it."""
         if dbt_resource_props["resource_type"] == "source":
-            return dg.AssetKey(["canonical", dbt_resource_props["name"]])
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
         return dg.AssetKey([layer_of(dbt_resource_props), dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:

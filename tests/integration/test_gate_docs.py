@@ -43,6 +43,7 @@ class Loaded(HTMLParser):
     """Collects what a page loads by itself (not what it links to), its tags and its text."""
 
     def __init__(self) -> None:
+        """Start with nothing seen."""
         super().__init__()
         self.loads: list[str] = []
         self.tags: list[str] = []

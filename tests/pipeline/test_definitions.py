@@ -14,7 +14,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-LAYERS = {"raw", "canonical", "staging", "intermediate", "marts", "published"}
+LAYERS = {"raw", "canonical", "traced", "staging", "intermediate", "marts", "published"}
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 

@@ -108,12 +108,12 @@ class Chain:
         self.next[node] = {to: chance for to, chance in chances.items() if chance}
 
     def _close_cycles(self):
-        """Nodes from which no end can be reached are unexplained."""
+        """Markets from which neither a plant nor an end can be reached are unexplained."""
         back = defaultdict(set)
         for node, chances in self.next.items():
             for to in chances:
                 back[to].add(node)
-        alive = set(back) - set(self.next)
+        alive = {node for node in {*back, *self.next} if node not in self.next or node[0] == "plant"}
         todo = list(alive)
         while todo:
             for node in back[todo.pop()] - alive:

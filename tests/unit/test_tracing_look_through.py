@@ -138,6 +138,13 @@ def test_a_cycle_that_nothing_feeds_is_unexplained(rule):
     assert shares(found, "mine_origin_share") == {("metal", importer, "UNEXPLAINED"): 1.0 for importer in "ABC"}
 
 
+def test_plants_that_feed_on_such_a_cycle_still_process():
+    mined = trade(("mine", "A", "B", 5.0), ("mine", "B", "A", 5.0), ("metal", "A", "C", 1.0))
+    found = look_through(supply(("metal", "A", 1.0)), mined)
+    assert reads(found, "metal", "C", "processed_in_share") == {"A": 1.0}
+    assert reads(found, "metal", "C", "mine_origin_share") == {"UNEXPLAINED": 1.0}
+
+
 @pytest.mark.parametrize("leak", [1e-3, 1e-9, 1e-15, 1e-200])
 def test_a_cycle_fed_by_a_trickle_is_that_trickle(leak):
     """Both ends of a trade of a million tonnes with itself consist of the two trickles, one to three."""

@@ -1,0 +1,41 @@
+"""What the tracing of chains needs besides canonical tables: which stages feed which, whose trade is whole.
+
+What belongs here: reading ``stage_feed.csv`` and ``flow_networks.csv`` and holding them to their
+rules. What does not: the tracing (``tracing.chains``), which knows no publisher and reads no file.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import polars as pl
+
+from ingest.errors import OretraceError
+from ingest.mapping import reference
+
+
+@cache
+def stage_feed() -> pl.DataFrame:
+    """Return every stage of every chain and what feeds it.
+
+    Columns: ``material, stage, from_stage`` (null: the chain starts here), ``rank`` (1: stages that
+    feed side by side, by recorded tonnes; 2: used where no stage of rank 1 has data).
+
+    Raises:
+        OretraceError: an unknown material or stage, or a stage fed by a later one.
+    """
+    table = reference("stage_feed.csv").drop("source").with_columns(pl.col("rank").cast(pl.Int32))
+    place = dict(reference("stages.csv").select("stage", pl.col("position").cast(pl.Int32)).iter_rows())
+    materials = reference("materials.csv")["material"].to_list()
+    known = pl.col("stage").is_in(list(place)) & pl.col("material").is_in(materials)
+    known &= pl.col("from_stage").is_null() | pl.col("from_stage").is_in(list(place))
+    later = pl.col("from_stage").replace_strict(place, default=0) >= pl.col("stage").replace_strict(place, default=99)
+    if (odd := table.filter(~known | later)).height:
+        raise OretraceError(f"ingest/reference/stage_feed.csv: not a stage that feeds another, first {odd.row(0)}.")
+    return table
+
+
+@cache
+def network_sources() -> tuple[str, ...]:
+    """Return the sources of ``stage_flow`` that cover the trade of all countries with one another."""
+    return tuple(reference("flow_networks.csv").filter(network="true")["source"])
