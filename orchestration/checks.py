@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from expectations.report import Outcome
 
 CHECK = "gate"
+SHOWN = 3  # failures in the one-line description; the metadata holds all
 
 
 class GateConfig(dg.Config):
@@ -51,9 +52,10 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
 
         home = Home.from_environment()
         dbt.certificate(home).unlink(missing_ok=True)
+        untrue = dbt.failed_tests(home)
         current = current_release(home.warehouse) if config.compare else None
         report = audit(dbt.candidate(home), current.database if current else None, docs_folder(home))
-        if report.passed:
+        if report.passed and not untrue:
             write_certificate(
                 dbt.certificate(home),
                 dbt.candidate(home),
@@ -66,25 +68,28 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
             say(outcome.message)
         by_mart = report.by_mart()
         for name, key in marts.items():
-            yield _result(key, by_mart.get(name, ()), docs_folder(home))
+            # A test of no mart in particular speaks against all of them.
+            broken = [line for line in untrue if name in line or not any(mart in line for mart in marts)]
+            yield _result(key, by_mart.get(name, ()), broken, docs_folder(home))
 
     return audit_candidate
 
 
-def _result(key: dg.AssetKey, outcomes: "Sequence[Outcome]", docs: Path) -> dg.AssetCheckResult:
+def _result(key: dg.AssetKey, outcomes: "Sequence[Outcome]", untrue: list[str], docs: Path) -> dg.AssetCheckResult:
     """Sum up the outcomes of one mart; a mart without a suite is not audited and therefore fails."""
     failed = [outcome for outcome in outcomes if not outcome.passed]
     critical = [outcome for outcome in failed if outcome.severity == "critical"]
+    said = [*(outcome.message for outcome in failed), *(f"dbt test (critical): {line}" for line in untrue)]
     return dg.AssetCheckResult(
         check_name=CHECK,
         asset_key=key,
-        passed=bool(outcomes) and not failed,
-        severity=dg.AssetCheckSeverity.ERROR if critical or not outcomes else dg.AssetCheckSeverity.WARN,
-        description="; ".join(outcome.message for outcome in failed[:3]) or None,
+        passed=bool(outcomes) and not said,
+        severity=dg.AssetCheckSeverity.ERROR if critical or untrue or not outcomes else dg.AssetCheckSeverity.WARN,
+        description=" | ".join(said[:SHOWN]) or None,
         metadata={
             "expectations": len(outcomes),
-            "failed": len(failed),
-            "failing": dg.MetadataValue.md("\n".join(f"- {outcome.message}" for outcome in failed) or "none"),
+            "failed": len(said),
+            "failing": dg.MetadataValue.md("\n".join(f"- {line}" for line in said) or "none"),
             "data_docs": dg.MetadataValue.path(str(docs / "index.html")),
         },
     )

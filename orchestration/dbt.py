@@ -32,8 +32,17 @@ class Relation:
     head: list[tuple[Any, ...]]
 
 
+@dataclass(frozen=True)
+class Built:
+    """Outcome of a build: dbt's events as dictionaries, what was built by model name, tests that failed."""
+
+    events: list[dict[str, Any]]
+    relations: dict[str, Relation]
+    failed_tests: list[str]
+
+
 class DbtFailedError(OretraceError):
-    """A model or a dbt test failed; the candidate is not audited and nothing is published."""
+    """A model failed or dbt could not run; the candidate is not audited and nothing is published."""
 
 
 def candidate(home: Home) -> Path:
@@ -44,6 +53,11 @@ def candidate(home: Home) -> Path:
 def certificate(home: Home) -> Path:
     """Return where the gate writes its certificate."""
     return home.build / "certificate.json"
+
+
+def tests_file(home: Home) -> Path:
+    """Return where a build keeps which dbt tests failed."""
+    return home.build / "dbt_tests.json"
 
 
 def target(home: Home) -> Path:
@@ -75,36 +89,43 @@ def _environment(home: Home) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _invoke(home: Home, *arguments: str, look: bool = False) -> tuple[bool, list[dict[str, Any]], dict[str, Relation]]:
+def _call(home: Home, *arguments: str) -> tuple[bool, list[dict[str, Any]]]:
+    """Run one dbt command; return whether all went well, and its events as dictionaries."""
     # Imported here: dbt costs seconds, and most commands do not need it.
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
     from dbt_common.events.functions import msg_to_dict
 
     events: list[dict[str, Any]] = []
-    relations: dict[str, Relation] = {}
     flags = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target(home)), "--log-path", str(target(home) / "logs")),
     ]
+    result = dbtRunner(callbacks=[lambda event: events.append(msg_to_dict(event))]).invoke(
+        ["--quiet", *arguments, *flags]
+    )
+    if result.exception is not None:
+        raise DbtFailedError(f"dbt {arguments[0]} could not run: {result.exception}") from None
+    return bool(result.success), events
+
+
+@contextmanager
+def _session(home: Home) -> Iterator[None]:
+    """Keep dbt's connection, and with it the in-memory relations, for several commands; then let go of the file."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
     with _environment(home):
         try:
-            result = dbtRunner(callbacks=[lambda event: events.append(msg_to_dict(event))]).invoke(
-                ["--quiet", *arguments, *flags]
-            )
-            if look and result.exception is None:
-                # Staging and intermediate relations live in memory and are gone once dbt lets go.
-                relations = _relations(DuckDBConnectionManager.env().handle().cursor())  # type: ignore[no-untyped-call]
+            yield
         finally:
             # dbt keeps the file open for the life of the process; readers would meet its lock.
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-    if result.exception is not None:
-        raise DbtFailedError(f"dbt {arguments[0]} could not run: {result.exception}") from None
-    return bool(result.success), events, relations
 
 
-def _relations(cursor: Any) -> dict[str, Relation]:
-    """Return every relation that dbt built, by name."""
+def _relations() -> dict[str, Relation]:
+    """Return every relation that dbt built, by name; staging and intermediate ones live in memory only."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    cursor = DuckDBConnectionManager.env().handle().cursor()  # type: ignore[no-untyped-call]
     columns: dict[tuple[str, ...], dict[str, str]] = {}
     for *place, column, kind in cursor.execute(
         "select database_name, schema_name, table_name, column_name, data_type from duckdb_columns() "
@@ -131,35 +152,59 @@ def manifest(home: Home) -> Path:
     newest = max(file.stat().st_mtime for file in files)
     if not path.is_file() or path.stat().st_mtime < newest:
         target(home).mkdir(parents=True, exist_ok=True)
-        success, events, _ = _invoke(home, "parse")
+        with _session(home):
+            success, events = _call(home, "parse")
         if not success:
             raise DbtFailedError(f"dbt parse failed:\n{_messages(events)}")
         os.utime(path)
     return path
 
 
-def build(home: Home, *, unit_tests: bool = False) -> tuple[list[dict[str, Any]], dict[str, Relation]]:
-    """Build and test every model into a fresh candidate.
+def build(home: Home, *, unit_tests: bool = False) -> Built:
+    """Build every model into a fresh candidate, then test the data of all of them.
+
+    A failed test does not stop the others, nor the gate after them: whoever mends the data sees everything
+    that is wrong with it. What failed is kept in ``tests_file`` and keeps the gate from certifying.
 
     Args:
         home: where the canonical tables are and the candidate goes.
         unit_tests: run dbt's unit tests too; they test the SQL, not the data, so a production run skips them.
 
-    Returns:
-        dbt's events as dictionaries, and what was built, by model name.
+    Raises:
+        DbtFailedError: dbt could not run, or a model failed; the message says which and why.
+    """
+    stale = (certificate(home), tests_file(home), candidate(home), candidate(home).with_suffix(".duckdb.wal"))
+    for path in stale:
+        path.unlink(missing_ok=True)
+    only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
+    with _session(home):
+        success, events = _call(home, "run")
+        if not success:
+            raise DbtFailedError("a model failed; nothing is published:\n" + "\n".join(_failed(home, events)))
+        _, tested = _call(home, "test", *only_data)
+        relations = _relations()
+    _finish_candidate(candidate(home))
+    failed = _failed(home, tested)
+    tests_file(home).write_text(json.dumps({"failed": failed}, indent=1) + "\n")
+    return Built([*events, *tested], relations, failed)
+
+
+def failed_tests(home: Home) -> list[str]:
+    """Return what dbt's tests found wrong with the candidate, a line each.
 
     Raises:
-        DbtFailedError: dbt could not run at all. A failed model or test is in the events.
+        OretraceError: the candidate was not tested.
     """
-    for stale in (certificate(home), candidate(home), candidate(home).with_suffix(".duckdb.wal")):
-        stale.unlink(missing_ok=True)
-    only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
-    _, events, relations = _invoke(home, "build", *only_data, look=True)
-    return events, relations
+    try:
+        found: list[str] = json.loads(tests_file(home).read_text())["failed"]
+    except (OSError, ValueError, KeyError):
+        raise OretraceError(
+            f"{tests_file(home)} is missing: the candidate was not tested. Build it: oretrace run"
+        ) from None
+    return found
 
 
-def failures(home: Home, events: list[dict[str, Any]]) -> list[str]:
-    """Return one line for every model or test that failed, with dbt's message; empty when all is well."""
+def _failed(home: Home, events: list[dict[str, Any]]) -> list[str]:
     path = target(home) / "run_results.json"
     if not json_results(events) or not path.is_file():
         return _messages(events).splitlines() or ["dbt built nothing"]
@@ -180,7 +225,7 @@ def _messages(events: list[dict[str, Any]]) -> str:
     return "\n".join(event["info"]["msg"] for event in events if event["info"]["level"] == "error")
 
 
-def finish_candidate(path: Path) -> None:
+def _finish_candidate(path: Path) -> None:
     """Write everything to the one file, and make sure that it stands alone.
 
     Raises:
