@@ -33,8 +33,9 @@ lint: $(READY) ## style, types, SQL
 ui: $(READY) ## Dagster on http://127.0.0.1:3000
 	@$(BIN)/oretrace ui
 
-bench: $(READY) ## time and memory of the whole job and of the tools alone
+bench: $(READY) ## time and memory: the whole job beside the tools alone, look-through beside absorbing chains
 	@$(BIN)/python -m bench
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through
 
 lock: $(READY) ## resolve the locks again
 	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in

@@ -55,6 +55,7 @@ def report_job(title: str, job: Measured, floor: Measured) -> None:
     groups = {
         "raw": lambda step: step.startswith("raw_"),
         "canonical": lambda step: step.startswith("canonical__"),
+        "look-through of every chain": lambda step: step == "trace",
         "dbt build": lambda step: step == "dbt_build",
         "gate": lambda step: step == "gate",
         "publish": lambda step: step == "published",

@@ -83,7 +83,9 @@ def show_dependence(importer: str, material: str, stage: str | None, year: int |
     if form == "table":
         render.print_table(stages, "Dependence by stage")
         print()
-        render.print_table(suppliers, "Suppliers (share of imports)")
+        render.print_table(
+            suppliers, "Countries: share of imports; and of supply at face value, made in, processed in, mined in"
+        )
     else:
         render.write_frame(stages.join(suppliers, on=["stage", "year"], how="left", suffix="_supplier"), form)
 

@@ -117,10 +117,17 @@ _SUPPLIERS = """
 select
     d.stage, d.year, d.country, coalesce(c.name, d.country) as name,
     round(100 * d.import_share, 1) as share_pct,
-    d.share_basis as basis, d.share_period as period, d.source || ' ' || d.vintage as source
+    d.share_basis as basis, d.share_period as period, d.source || ' ' || d.vintage as source,
+    round(100 * d.face_value_share, 1) as face_value_pct,
+    round(100 * d.made_in_share, 1) as made_in_pct,
+    round(100 * d.processed_in_share, 1) as processed_in_pct,
+    printf('%.0f-%.0f', 100 * d.processed_in_share_low, 100 * d.processed_in_share_high) as interval,
+    round(100 * d.mine_origin_share, 1) as mined_in_pct
 from mart_supplier_exposure as d
 left join dim_country as c on c.iso3 = d.country
 left join dim_stage as s on s.stage = d.stage
-where {where} and d.import_share >= 0.005
-order by s.position, d.year, d.country = 'OTH', d.import_share desc
+where {where} and (d.import_share >= 0.005 or d.processed_in_share >= 0.005 or d.mine_origin_share >= 0.005)
+order by
+    s.position, d.year, d.country in ('OTH', 'SECONDARY', 'UNEXPLAINED'),
+    greatest(coalesce(d.processed_in_share, 0), coalesce(d.import_share, 0)) desc, d.country
 """

@@ -111,7 +111,7 @@ def test_planted_errors_are_named_and_the_published_bytes_stay(planted_home: Hom
                 name,
                 "\n".join(said),
             )
-        assert all("Reason:" in line for line in said)
+        assert all("Reason:" in line for line in said if "dbt test" not in line)
         # A separate run of the publish asset alone sails past blocking checks; publish() itself refuses.
         alone = materialize([dg.AssetKey(["published"])], instance)
         assert not alone.success
