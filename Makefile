@@ -37,6 +37,9 @@ bench: $(READY) ## time and memory: the whole job beside the tools alone, look-t
 	@$(BIN)/python -m bench
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through
 
+docs: $(READY) ## the data dictionary of the last run, as one page
+	@$(BIN)/oretrace docs
+
 lock: $(READY) ## resolve the locks again
 	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header $(VENV)/uv.in -o bootstrap.lock

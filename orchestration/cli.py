@@ -131,6 +131,14 @@ def verify() -> None:
 
 
 @cli.command()
+def docs() -> None:
+    """Write the data dictionary (dbt docs) as one page and print where it is."""
+    from orchestration.dbt import docs as write_docs
+
+    print(write_docs(Home.from_environment()))
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def ui(port: int) -> None:
     """Open Dagster on 127.0.0.1 until Ctrl-C."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from ingest.errors import OretraceError
+from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
 
 DBT_PROJECT = PROJECT / "dbt_project"
@@ -187,6 +187,22 @@ def build(home: Home, *, unit_tests: bool = False) -> Built:
     failed = _failed(home, tested)
     tests_file(home).write_text(json.dumps({"failed": failed}, indent=1) + "\n")
     return Built([*events, *tested], relations, failed)
+
+
+def docs(home: Home) -> Path:
+    """Write the data dictionary of all models as one static page; needs no network.
+
+    Raises:
+        BadInput: there is no candidate yet to describe.
+        DbtFailedError: dbt could not write it.
+    """
+    if not candidate(home).is_file():
+        raise BadInput(f"there is no candidate {candidate(home)} to describe yet. Build it with: oretrace run")
+    with _session(home):
+        success, events = _call(home, "docs", "generate", "--static")
+    if not success:
+        raise DbtFailedError(f"dbt docs failed:\n{_messages(events)}")
+    return target(home) / "static_index.html"
 
 
 def failed_tests(home: Home) -> list[str]:

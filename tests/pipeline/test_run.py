@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -102,6 +103,14 @@ def test_killed_at_twenty_moments_of_publication_no_half_release_is_ever_seen(ho
             with duckdb.connect(str(link.resolve()), read_only=True) as db:
                 assert db.execute("select count(*) > 30 from mart_claims").fetchone() == (True,)
     assert (target / "oretrace.duckdb").is_symlink()
+
+
+def test_the_data_dictionary_is_one_page_that_loads_nothing_from_elsewhere(home: Path) -> None:
+    done = oretrace("docs", home=home)
+    assert done.returncode == 0, done.stderr
+    page = Path(done.stdout.strip()).read_text()
+    assert "mart_dependence_by_stage" in page
+    assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?https?:", page)
 
 
 def test_dbt_unit_tests_hold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
