@@ -6,3 +6,14 @@
         string_agg(distinct {{ expression }}, ';' order by {{ expression }})
     {%- endif -%}
 {%- endmacro %}
+
+{#- Values of a text expression, unique within the group, as one text in the order of a number (an aggregate). -#}
+{% macro ordered_list(expression, position) -%}
+    {%- if target is defined and target.type == 'spark' -%}
+        nullif(array_join(transform(array_sort(collect_list(
+            case when {{ expression }} is not null then named_struct('p', {{ position }}, 's', {{ expression }}) end
+        )), x -> x.s), ';'), '')
+    {%- else -%}
+        string_agg({{ expression }}, ';' order by {{ position }})
+    {%- endif -%}
+{%- endmacro %}

@@ -5,8 +5,8 @@ net import reliance identity. What does not: the recomputation, which is made by
 (``int_claims__inputs``) so that a reader of the warehouse can follow it row by row.
 
 A claim takes rows of ``data_table`` (``data_source``, ``data_vintage``) whose ``measure``,
-``lines``, importer, material, stage, commodity and years match; empty means any. ``metric`` says what
-is made of them:
+``lines``, importer, material, stage, commodity and years match; empty means any. ``traced_exposure`` of
+source ``tracing`` is the look-through of the same run. ``metric`` says what is made of them:
 
 ``share_of_countries``  100 x rows of ``country`` / all rows but the world total
 ``share_of_world``      100 x rows of ``country`` / the printed world total
@@ -15,6 +15,7 @@ is made of them:
 ``ratio_to_rest``       rows of ``country`` / rows of all other countries
 ``sum_of_countries``    sum of all rows but the world total (of ``country`` only, where given)
 ``net_import_reliance`` 100 x (apparent consumption - production) / apparent consumption
+``traced_share``        100 x sum of the traced shares of ``country`` (several separated by ``;``)
 ``largest_difference``  largest absolute value of the rows
 ``not_measurable``      no row here can tell; ``reason`` says why
 """
@@ -39,6 +40,7 @@ METRICS = (
     "ratio_to_rest",
     "sum_of_countries",
     "net_import_reliance",
+    "traced_share",
     "largest_difference",
     "not_measurable",
 )

@@ -73,6 +73,23 @@ def test_the_claims_the_warehouse_is_known_for_are_there() -> None:
     ]
 
 
+def test_look_through_statements_are_recomputed_from_the_tracing_or_say_why_not() -> None:
+    table = built(NO_IDENTITY)
+    traced = table.filter(pl.col("metric") == "traced_share")
+    measures = {f"{name}_share" for name in ("face_value", "made_in", "processed_in", "mine_origin")}
+    assert set(traced.select("data_table", "data_source").iter_rows()) == {("traced_exposure", "tracing")}
+    assert set(traced["measure"]) <= measures
+    assert traced.select("importer", "material", "stage", "country", "year").null_count().sum_horizontal().item() == 0
+    magnets = traced.filter(pl.col("stage") == "component", pl.col("material") == "rare_earths")
+    assert {("USA", 77.0), ("USA", 98.0), ("JPN", 19.0), ("JPN", 73.0), ("DEU", 81.0), ("DEU", 98.0)} <= set(
+        magnets.select("importer", "published").iter_rows()
+    )
+    origins = traced.filter(pl.col("measure") == "mine_origin_share")
+    assert set(origins["importer"]) == {"EST", "JPN", "MYS"}
+    words = table.filter(pl.col("material").is_in(["yttrium", "scandium"]) & (pl.col("stage") == "compound"))
+    assert words.filter(pl.col("metric") == "not_measurable").height == 3
+
+
 @pytest.mark.parametrize(
     ("metric", "message"),
     [("share_of_everything", "not one of"), ("not_measurable", "gives no reason")],

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
 
--- Every canonical row that a claim may be recomputed from, in one shape.
+-- Every canonical or traced row that a claim may be recomputed from, in one shape.
 select
     'production' as data_table,
     source,
@@ -164,3 +164,71 @@ select
     evidence
 from {{ ref('stg_canonical__nir_identity') }}
 where not trivial
+union all
+select
+    'traced_exposure' as data_table,
+    'tracing' as source,
+    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    material,
+    stage,
+    cast(null as string) as line,
+    importer,
+    country,
+    cast(null as string) as commodity,
+    year,
+    'face_value_share' as measure,
+    face_value_share as value,
+    evidence
+from {{ ref('stg_traced__exposure') }}
+where face_value_share is not null
+union all
+select
+    'traced_exposure' as data_table,
+    'tracing' as source,
+    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    material,
+    stage,
+    cast(null as string) as line,
+    importer,
+    country,
+    cast(null as string) as commodity,
+    year,
+    'made_in_share' as measure,
+    made_in_share as value,
+    evidence
+from {{ ref('stg_traced__exposure') }}
+where made_in_share is not null
+union all
+select
+    'traced_exposure' as data_table,
+    'tracing' as source,
+    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    material,
+    stage,
+    cast(null as string) as line,
+    importer,
+    country,
+    cast(null as string) as commodity,
+    year,
+    'processed_in_share' as measure,
+    processed_in_share as value,
+    evidence
+from {{ ref('stg_traced__exposure') }}
+where processed_in_share is not null
+union all
+select
+    'traced_exposure' as data_table,
+    'tracing' as source,
+    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    material,
+    stage,
+    cast(null as string) as line,
+    importer,
+    country,
+    cast(null as string) as commodity,
+    year,
+    'mine_origin_share' as measure,
+    mine_origin_share as value,
+    evidence
+from {{ ref('stg_traced__exposure') }}
+where mine_origin_share is not null

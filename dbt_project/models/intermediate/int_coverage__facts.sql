@@ -12,6 +12,20 @@ select
 from {{ ref('int_output__by_country') }}
 where country <> 'WLD'
 union all
+-- output that no list prints: shares of a world total, and what a country sells beyond what it buys
+select
+    'production' as kind,
+    material,
+    stage,
+    year,
+    iso3 as country,
+    source,
+    vintage,
+    evidence,
+    0 as is_withheld
+from {{ ref('stg_canonical__stage_production') }}
+where method <> 'reported'
+union all
 select distinct
     'trade' as kind,
     material,

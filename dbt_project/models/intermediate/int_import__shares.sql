@@ -7,7 +7,7 @@ with flow_groups as (
         year,
         sum(quantity_t) as total_t,
         sum(value_usd) as total_usd,
-        sum(case when quantity_t is null then value_usd else 0.0 end) as usd_without_t,
+        {{ tonnes_cover_the_value('quantity_t', 'value_usd') }} as is_covered,
         max(coverage) as coverage
     from {{ ref('int_trade__flows') }}
     group by importer, material, stage, year
@@ -22,8 +22,7 @@ flow_basis as (
         total_t,
         total_usd,
         coverage,
-        coalesce(total_t, 0.0) > 0
-        and coalesce(usd_without_t, 0.0) <= 0.05 * coalesce(total_usd, 0.0) as by_tonnes
+        coalesce(total_t, 0.0) > 0 and is_covered as by_tonnes
     from flow_groups
 ),
 

@@ -96,6 +96,7 @@ select
         when world.countries_t > 0 then output.production_t / world.countries_t
         when world.countries_share > 0 then output.printed_share / world.countries_share
     end as share,
+    output.printed_share,
     output.country = 'WLD' as is_total,
     output.basis,
     output.vintage,

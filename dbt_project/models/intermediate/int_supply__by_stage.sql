@@ -21,6 +21,13 @@ with cells as (
         stage,
         year
     from {{ ref('int_nir__printed') }}
+    union distinct
+    select
+        importer,
+        material,
+        stage,
+        year
+    from {{ ref('int_traced__markets') }}
 ),
 
 lists as (

@@ -1,4 +1,5 @@
 -- What each economy imported and exported at a stage; exports come from the publisher that covers the exporter best.
+-- Tonnes that leave out more than five percent of the value are no total and stay unknown.
 with imports as (
     select
         importer,
@@ -7,9 +8,15 @@ with imports as (
         year,
         source as trade_source,
         vintage as trade_vintage,
-        sum(quantity_t) as imports_t,
-        sum(quantity_t_low) as imports_t_low,
-        sum(quantity_t_high) as imports_t_high,
+        case
+            when {{ tonnes_cover_the_value('quantity_t', 'value_usd') }} then sum(quantity_t)
+        end as imports_t,
+        case
+            when {{ tonnes_cover_the_value('quantity_t', 'value_usd') }} then sum(quantity_t_low)
+        end as imports_t_low,
+        case
+            when {{ tonnes_cover_the_value('quantity_t', 'value_usd') }} then sum(quantity_t_high)
+        end as imports_t_high,
         sum(value_usd) as imports_usd,
         max({{ evidence_rank('evidence') }}) as evidence_rank
     from {{ ref('int_trade__flows') }}
@@ -24,7 +31,9 @@ export_side as (
         year,
         source,
         vintage,
-        sum(quantity_t) as exports_t,
+        case
+            when {{ tonnes_cover_the_value('quantity_t', 'value_usd') }} then sum(quantity_t)
+        end as exports_t,
         row_number() over (
             partition by exporter, material, stage, year
             order by

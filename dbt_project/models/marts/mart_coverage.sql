@@ -25,6 +25,12 @@ cells as (
         stage,
         year
     from {{ ref('int_coverage__facts') }}
+    union distinct
+    select
+        material,
+        stage,
+        year
+    from {{ ref('stg_traced__coverage') }}
 ),
 
 covered as (
@@ -48,6 +54,19 @@ covered as (
         {{ text_list("concat(source, ' ', vintage)") }} as vintages
     from {{ ref('int_coverage__facts') }}
     group by material, stage, year
+),
+
+conflicts as (
+    select
+        material,
+        stage,
+        year,
+        cast(count(*) as int) as conflicts,
+        {{ text_list("concat(iso3, ' ', source, ' ', cast(round(quantity_t, 1) as string), ' against ', "
+           ~ "replace(alternatives, '; ', ', '))") }} as conflict_figures
+    from {{ ref('stg_canonical__stage_production') }}
+    where conflict
+    group by material, stage, year
 )
 
 select
@@ -64,6 +83,12 @@ select
     cast(coalesce(covered.countries_withheld, 0) as int) as countries_withheld,
     covered.sources,
     covered.vintages,
+    coalesce(conflicts.conflicts, 0) as conflicts,
+    conflicts.conflict_figures,
+    chain.chain_status,
+    chain.chain_reason,
+    chain.ingredient_years,
+    chain.chain_sources,
     case
         when coalesce(covered.production_cells, 0) = 0 and cells.stage = 'mine'
             then 'No output by country: a USGS Mineral Commodity Summaries world table of this year would open it.'
@@ -74,6 +99,11 @@ select
             )
         when coalesce(covered.trade_cells, 0) = 0
             then 'No trade by partner: CEPII BACI or UN Comtrade for the headings of this stage and year would open it.'
+        when chain.chain_status = 'blind'
+            then concat(
+                'Not traced (', chain.chain_reason, '): trade in tonnes between all countries for the headings of ',
+                'this stage and year (CEPII BACI, UN Comtrade) would open it.'
+            )
         when coalesce(covered.countries_withheld, 0) > 0
             then 'Output of some countries is withheld by the publisher: company reports would open it.'
     end as gap
@@ -83,3 +113,13 @@ left join covered
         cells.material = covered.material
         and cells.stage = covered.stage
         and cells.year = covered.year
+left join conflicts
+    on
+        cells.material = conflicts.material
+        and cells.stage = conflicts.stage
+        and cells.year = conflicts.year
+left join {{ ref('stg_traced__coverage') }} as chain
+    on
+        cells.material = chain.material
+        and cells.stage = chain.stage
+        and cells.year = chain.year

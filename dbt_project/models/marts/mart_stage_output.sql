@@ -12,6 +12,7 @@ select
     world_printed_t,
     rounding_t,
     share,
+    printed_share,
     is_total,
     basis,
     vintage,
