@@ -89,8 +89,17 @@ def _environment(home: Home) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _call(home: Home, *arguments: str) -> tuple[bool, list[dict[str, Any]]]:
-    """Run one dbt command; return whether all went well, and its events as dictionaries."""
+@dataclass(frozen=True)
+class _Outcome:
+    """What one dbt command said: success, its events as dictionaries, the result dbt returns."""
+
+    success: bool
+    events: list[dict[str, Any]]
+    result: Any
+
+
+def _call(home: Home, *arguments: str, manifest: Any = None) -> _Outcome:
+    """Run one dbt command; a parsed manifest saves parsing again."""
     # Imported here: dbt costs seconds, and most commands do not need it.
     from dbt.cli.main import dbtRunner
     from dbt_common.events.functions import msg_to_dict
@@ -100,12 +109,11 @@ def _call(home: Home, *arguments: str) -> tuple[bool, list[dict[str, Any]]]:
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target(home)), "--log-path", str(target(home) / "logs")),
     ]
-    result = dbtRunner(callbacks=[lambda event: events.append(msg_to_dict(event))]).invoke(
-        ["--quiet", *arguments, *flags]
-    )
-    if result.exception is not None:
-        raise DbtFailedError(f"dbt {arguments[0]} could not run: {result.exception}") from None
-    return bool(result.success), events
+    runner = dbtRunner(manifest=manifest, callbacks=[lambda event: events.append(msg_to_dict(event))])
+    done = runner.invoke(["--quiet", *arguments, *flags])
+    if done.exception is not None:
+        raise DbtFailedError(f"dbt {arguments[0]} could not run: {done.exception}") from None
+    return _Outcome(bool(done.success), events, done.result)
 
 
 @contextmanager
@@ -153,9 +161,9 @@ def manifest(home: Home) -> Path:
     if not path.is_file() or path.stat().st_mtime < newest:
         target(home).mkdir(parents=True, exist_ok=True)
         with _session(home):
-            success, events = _call(home, "parse")
-        if not success:
-            raise DbtFailedError(f"dbt parse failed:\n{_messages(events)}")
+            parsed = _call(home, "parse")
+        if not parsed.success:
+            raise DbtFailedError(f"dbt parse failed:\n{_messages(parsed.events)}")
         os.utime(path)
     return path
 
@@ -178,15 +186,17 @@ def build(home: Home, *, unit_tests: bool = False) -> Built:
         path.unlink(missing_ok=True)
     only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with _session(home):
-        success, events = _call(home, "run")
-        if not success:
-            raise DbtFailedError("a model failed; nothing is published:\n" + "\n".join(_failed(home, events)))
-        _, tested = _call(home, "test", *only_data)
+        parsed = _call(home, "parse").result
+        # Its JSON files would be written twice and read by nobody.
+        ran = _call(home, "run", "--no-write-json", manifest=parsed)
+        if not ran.success:
+            raise DbtFailedError("a model failed; nothing is published:\n" + "\n".join(_failed(ran)))
+        tested = _call(home, "test", "--no-write-json", *only_data, manifest=parsed)
         relations = _relations()
     _finish_candidate(candidate(home))
-    failed = _failed(home, tested)
+    failed = _failed(tested)
     tests_file(home).write_text(json.dumps({"failed": failed}, indent=1) + "\n")
-    return Built([*events, *tested], relations, failed)
+    return Built([*ran.events, *tested.events], relations, failed)
 
 
 def docs(home: Home) -> Path:
@@ -199,9 +209,9 @@ def docs(home: Home) -> Path:
     if not candidate(home).is_file():
         raise BadInput(f"there is no candidate {candidate(home)} to describe yet. Build it with: oretrace run")
     with _session(home):
-        success, events = _call(home, "docs", "generate", "--static")
-    if not success:
-        raise DbtFailedError(f"dbt docs failed:\n{_messages(events)}")
+        written = _call(home, "docs", "generate", "--static")
+    if not written.success:
+        raise DbtFailedError(f"dbt docs failed:\n{_messages(written.events)}")
     return target(home) / "static_index.html"
 
 
@@ -220,15 +230,15 @@ def failed_tests(home: Home) -> list[str]:
     return found
 
 
-def _failed(home: Home, events: list[dict[str, Any]]) -> list[str]:
-    path = target(home) / "run_results.json"
-    if not json_results(events) or not path.is_file():
-        return _messages(events).splitlines() or ["dbt built nothing"]
-    results = json.loads(path.read_text())["results"]
+def _failed(outcome: _Outcome) -> list[str]:
+    """Return one line for every model or test that failed, with dbt's message."""
+    results = getattr(outcome.result, "results", [])
+    if not results:
+        return _messages(outcome.events).splitlines() or ["dbt built nothing"]
     return [
-        f"{result['unique_id'].split('.', 2)[-1]}: {' '.join(str(result['message']).split())}"
+        f"{result.node.unique_id.split('.', 2)[-1]}: {' '.join(str(result.message).split())}"
         for result in results
-        if result["status"] in ("error", "fail", "runtime error")
+        if result.status in ("error", "fail", "runtime error", "skipped")
     ]
 
 

@@ -7,7 +7,19 @@ from importlib import import_module
 
 from ingest.sources.base import Source
 
-MODULES = ("usgs_mcs", "usgs_myb", "usitc", "census", "baci", "eu_crm", "iea", "wgi", "worldbank", "policy", "stockpile")
+MODULES = (
+    "usgs_mcs",
+    "usgs_myb",
+    "usitc",
+    "census",
+    "baci",
+    "eu_crm",
+    "iea",
+    "wgi",
+    "worldbank",
+    "policy",
+    "stockpile",
+)
 
 
 @cache
