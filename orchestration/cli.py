@@ -33,13 +33,14 @@ def cli() -> None:
     is_flag=True,
     help="Accept what the comparison with the last release would stop, such as smaller coverage.",
 )
-def run(no_compare: bool) -> None:
+@click.option("--draws", type=click.IntRange(1, 10_000), help="Monte Carlo draws behind the intervals (default 200).")
+def run(no_compare: bool, draws: int | None) -> None:
     """Run the whole job in snapshot mode (no network), publish, print the headline."""
     from orchestration.headline import print_headline
     from orchestration.run import run as run_job
 
     home = Home.from_environment()
-    release = run_job(home, compare=not no_compare)
+    release = run_job(home, compare=not no_compare, draws=draws)
     print_headline(home, str(release["version"]), unchanged=bool(release["unchanged"]))
 
 

@@ -95,12 +95,13 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def run(home: Home, *, compare: bool = True) -> dict[str, Any]:
+def run(home: Home, *, compare: bool = True, draws: int | None = None) -> dict[str, Any]:
     """Run the job ``refresh`` and return what the publish step says of the release.
 
     Args:
         home: where everything is written.
         compare: whether the gate compares with the last release.
+        draws: Monte Carlo draws behind the intervals; the asset's default when None.
 
     Returns:
         ``version``, ``unchanged`` and ``folder`` of the release.
@@ -114,7 +115,7 @@ def run(home: Home, *, compare: bool = True) -> dict[str, Any]:
     with only_run(home):
         say("loading tools")
         begun = time.monotonic()
-        result = _execute(compare=compare)
+        result = _execute(compare=compare, draws=draws)
         if not result.success:
             raise _failure(result)
         metadata = result.asset_materializations_for_node("published")[0].metadata
@@ -122,7 +123,7 @@ def run(home: Home, *, compare: bool = True) -> dict[str, Any]:
         return {name: metadata[name].value for name in ("version", "unchanged", "folder")}
 
 
-def _execute(*, compare: bool) -> ExecuteInProcessResult:
+def _execute(*, compare: bool, draws: int | None) -> ExecuteInProcessResult:
     import dagster as dg  # seconds to import
 
     from orchestration.definitions import defs
@@ -140,7 +141,11 @@ def _execute(*, compare: bool) -> ExecuteInProcessResult:
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     instance: DagsterInstance = dg.DagsterInstance.get()
     say("running refresh (snapshot mode)")
-    config = {"ops": {"gate": {"config": {"compare": compare}}}, "loggers": {"progress": {}}}
+    ops = {
+        "gate": {"config": {"compare": compare}},
+        "trace": {"config": {} if draws is None else {"draws": draws}},
+    }
+    config = {"ops": ops, "loggers": {"progress": {}}}
     return job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
 
 

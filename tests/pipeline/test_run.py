@@ -20,7 +20,8 @@ from orchestration import dbt
 from orchestration.publish import list_releases, verify, verify_release
 from tests.pipeline.conftest import ORETRACE, oretrace
 
-pytestmark = pytest.mark.xdist_group("pipeline")
+# A group of its own, with a first run of its own: the two workers share the long tests.
+pytestmark = pytest.mark.xdist_group("runs")
 
 
 def test_a_run_ends_with_the_headline_and_where_the_files_are(
@@ -54,7 +55,9 @@ def test_killed_in_the_build_and_in_the_gate_the_published_file_stays_and_the_ne
     published = (home / "warehouse" / "oretrace.duckdb").resolve()
     before = published.read_bytes()
     for last_line, pause in (("canonical__dropped", 2.0), ("dbt_build", 1.0)):
-        with subprocess.Popen([str(ORETRACE), "run"], env=_env(home), stderr=subprocess.PIPE, text=True) as run:
+        with subprocess.Popen(
+            [str(ORETRACE), "run", "--draws", "5"], env=_env(home), stderr=subprocess.PIPE, text=True
+        ) as run:
             _read_until(run, "running refresh")
             at_once = oretrace("run", home=home)
             assert at_once.returncode == 2
@@ -93,7 +96,7 @@ def test_killed_at_twenty_moments_of_publication_no_half_release_is_ever_seen(ho
         ) as publisher:
             assert publisher.stdout is not None
             assert publisher.stdout.readline() == "ready\n"
-            time.sleep(moments.uniform(0, 4.0))
+            time.sleep(moments.uniform(0, 2.5))
             publisher.send_signal(signal.SIGKILL)
             publisher.wait()
         for release, _package in list_releases(target):
