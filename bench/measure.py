@@ -50,6 +50,6 @@ def _watch(pid: int, peak: list[int]) -> None:
         while True:
             family = [process, *process.children(recursive=True)]
             peak[0] = max(peak[0], sum(member.memory_info().rss for member in family))
-            time.sleep(0.02)
+            time.sleep(0.1)
     except psutil.Error:
         return

@@ -33,7 +33,7 @@ def cli() -> None:
     is_flag=True,
     help="Accept what the comparison with the last release would stop, such as smaller coverage.",
 )
-@click.option("--draws", type=click.IntRange(1, 10_000), help="Monte Carlo draws behind the intervals (default 200).")
+@click.option("--draws", type=click.IntRange(1, 10_000), help="Monte Carlo draws behind the intervals (default 100).")
 def run(no_compare: bool, draws: int | None) -> None:
     """Run the whole job in snapshot mode (no network), publish, print the headline."""
     from orchestration.headline import print_headline

@@ -35,7 +35,7 @@ class TraceConfig(dg.Config):
         seed: seed of the draws; equal seeds give equal intervals.
     """
 
-    draws: int = 200
+    draws: int = 100
     seed: int = SEED
 
 
