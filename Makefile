@@ -42,7 +42,7 @@ docs: $(READY) ## the data dictionary of the last run, as one page
 
 lock: $(READY) ## resolve the locks again
 	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header $(VENV)/uv.in -o bootstrap.lock
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate $(VENV)/uv.in -o bootstrap.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and everything the program wrote
