@@ -17,7 +17,7 @@ import polars as pl
 from ingest.errors import BadInput
 from ingest.home import SNAPSHOT
 from ingest.sources import sources, table_owner
-from ingest.vintages import raw_vintages, sha256_of
+from ingest.vintages import newest, sha256_of
 
 PACKAGE = "datapackage.json"
 
@@ -26,7 +26,7 @@ def write_snapshot(raw: Path, target: Path = SNAPSHOT, *, retrieved: date | None
     """Write the snapshot from raw vintages through the readers of live mode.
 
     Args:
-        raw: folder with ``<source>/<vintage>/``; every source must have at least one vintage.
+        raw: folder with ``<source>/<vintage>/``; every source that may be embedded must have a vintage.
         target: folder for ``<table>.parquet`` and the data package.
         retrieved: day noted as retrieval, today by default.
 
@@ -38,23 +38,27 @@ def write_snapshot(raw: Path, target: Path = SNAPSHOT, *, retrieved: date | None
     """
     vintages: dict[str, list[str]] = defaultdict(list)
     frames: dict[str, list[pl.DataFrame]] = defaultdict(list)
-    for item in raw_vintages(raw):
-        for table, frame in sources()[item.source].read_vintage(item.folder, item.vintage).items():
+    embedded = {name: source for name, source in sources().items() if source.in_snapshot}
+    for item in newest(raw).values():
+        if item.source not in embedded:
+            continue
+        for table, frame in embedded[item.source].read_vintage(item.folder, item.edition).items():
             frames[table].append(frame)
-        vintages[item.source].append(item.vintage)
-    absent = [name for name in sources() if name not in vintages]
+        vintages[item.source].append(item.edition)
+    absent = [name for name in embedded if name not in vintages]
     if absent:
         raise BadInput(f"no raw vintage of {', '.join(absent)} below {raw}; add one with: oretrace raw add SOURCE ...")
     target.mkdir(parents=True, exist_ok=True)
     resources = []
     rows = {}
-    for table in table_owner():
+    tables = [table for source in embedded.values() for table in source.tables]
+    for table in tables:
         frame = pl.concat(frames[table])
         path = target / f"{table}.parquet"
         frame.write_parquet(path, compression="zstd", compression_level=19, statistics=False)
         rows[table] = frame.height
         resources.append(_resource(table, frame, path, vintages, retrieved or date.today()))
-    for stray in set(target.glob("*.parquet")) - {target / f"{table}.parquet" for table in table_owner()}:
+    for stray in set(target.glob("*.parquet")) - {target / f"{table}.parquet" for table in tables}:
         stray.unlink()
     package = {
         "name": "oretrace-snapshot",

@@ -36,3 +36,15 @@ class UnmappedValue(OretraceError):
 
 class SourceChanged(OretraceError):
     """A publisher's file no longer has the shape its reader was written for."""
+
+
+class FetchFailed(OretraceError):
+    """A publisher did not answer as it should; trying again later may help. Nothing was kept."""
+
+
+class KeyRefused(OretraceError):
+    """A publisher refused the key, or wants one; trying again does not help."""
+
+
+class IncompletePull(OretraceError):
+    """A pull does not add up to what the publisher says it holds; it is kept aside and never used."""

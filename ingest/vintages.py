@@ -1,37 +1,123 @@
 """Raw vintages on disk: ``raw/<source>/<vintage>/`` with the publisher's files and a sidecar.
 
-What belongs here: adding a download to the raw folder and listing what is there. What does not:
-reading the files (``sources``) and fetching them over the network.
+What belongs here: keeping a complete pull or download as an immutable vintage, and listing what is
+there. What does not: reading the files (``sources``) and fetching them (``fetch``).
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import re
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from ingest.errors import BadInput
+from ingest.errors import BadInput, OretraceError
 from ingest.sources import sources
+from ingest.sources.base import Source
 
 SIDECAR = "vintage.json"
+_REVISION = re.compile(r"^(?P<edition>.+?)(?:-r(?P<revision>\d+))?$")
 
 
 @dataclass(frozen=True)
 class Vintage:
-    """One raw vintage: its source, edition and folder."""
+    """One complete raw vintage.
+
+    Attributes:
+        source: name of the source.
+        vintage: name of its folder: the edition, with ``-r2`` and so on for what the publisher revised.
+        edition: what the publisher calls it, e.g. ``2026``.
+        folder: where it is.
+        sidecar: what is known of it: publisher, licence, citation, retrieval, hashes, completeness.
+    """
 
     source: str
     vintage: str
+    edition: str
     folder: Path
+    sidecar: Mapping[str, Any]
+
+    @property
+    def revision(self) -> int:
+        """1 for what was kept first of an edition."""
+        match = _REVISION.match(self.vintage)
+        return int(match["revision"] or 1) if match and match["edition"] == self.edition else 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(item["bytes"] for item in self.sidecar["files"])
 
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """List the publisher's files of a vintage: everything but the sidecar and what begins with a dot."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != SIDECAR and not path.name.startswith(".") and path.suffix != ".part"
+    )
+
+
+def content_hash(folder: Path) -> str:
+    """Return a hash of all names and bytes of a vintage's files."""
+    whole = hashlib.sha256()
+    for path in kept_files(folder):
+        whole.update(f"{path.relative_to(folder)}\0{sha256_of(path)}\n".encode())
+    return whole.hexdigest()
+
+
+@contextmanager
+def only_writer(raw: Path, source: str) -> Iterator[Path]:
+    """Hold the lock of a source's raw folder, which is made; it falls with the process, however that ends.
+
+    Raises:
+        BadInput: another process holds it.
+    """
+    folder = raw / source
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"another process is fetching {source} into {folder}; wait for it to end.") from None
+        yield folder
+
+
+def known_source(name: str) -> Source:
+    """Return a source by name.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    known = sources()
+    if name not in known:
+        raise BadInput(f"unknown source {name!r}; known: {', '.join(known)}.")
+    return known[name]
+
+
+def check_edition(edition: str) -> str:
+    """Refuse an edition that is no plain folder name.
+
+    Raises:
+        BadInput: it is empty, begins with a dot, holds a slash or the like, or ends like a revision.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", edition) or re.search(r"-r\d+$", edition):
+        raise BadInput(f"{edition!r} is no name for an edition; use letters, digits, dots and dashes, e.g. 2026.")
+    return edition
 
 
 def add_vintage(raw: Path, source: str, vintage: str, download: Path) -> Vintage:
@@ -50,58 +136,153 @@ def add_vintage(raw: Path, source: str, vintage: str, download: Path) -> Vintage
         BadInput: unknown source, nothing to add, or that vintage is there already (vintages never change).
         SourceChanged: the files cannot be read as that source; nothing is kept.
     """
-    known = sources()
-    if source not in known:
-        raise BadInput(f"unknown source {source!r}; known: {', '.join(known)}.")
+    meta, edition = known_source(source), check_edition(vintage)
     if not download.exists():
         raise BadInput(f"{download}: no such file or folder.")
-    target = raw / source / vintage
-    if target.exists():
-        raise BadInput(f"{target} is there already; a raw vintage never changes. Use another vintage name.")
-    partial = target.with_name(f".partial-{vintage}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        if download.is_dir():
-            shutil.copytree(download, partial, dirs_exist_ok=True, copy_function=shutil.copyfile)
-        else:
-            shutil.copyfile(download, partial / download.name)
-        known[source].read_vintage(partial, vintage)
-        _write_sidecar(partial, source, vintage)
-        partial.rename(target)
-    finally:
+    with only_writer(raw, source) as folder:
+        target = folder / edition
+        if target.exists():
+            raise BadInput(f"{target} is there already; a raw vintage never changes. Use another vintage name.")
+        partial = folder / f".adding-{edition}"
         shutil.rmtree(partial, ignore_errors=True)
-    return Vintage(source, vintage, target)
+        partial.mkdir()
+        try:
+            copy_download(download, partial)
+            meta.read_vintage(partial, edition)
+            kept = keep(raw, source, edition, partial, {"origin": "added by hand"})
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    assert kept is not None  # noqa: S101  # there was no vintage to be equal to
+    return kept
 
 
-def _write_sidecar(folder: Path, source: str, vintage: str) -> None:
+def copy_download(download: Path, target: Path) -> None:
+    """Copy a file or the content of a folder into ``target``; file modes are not copied."""
+    if download.is_dir():
+        shutil.copytree(download, target, dirs_exist_ok=True, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(download, target / download.name)
+
+
+def keep(
+    raw: Path,
+    source: str,
+    edition: str,
+    partial: Path,
+    known: Mapping[str, Any],
+    fingerprint: Callable[[Path], str] = content_hash,
+) -> Vintage | None:
+    """Turn a complete folder into a vintage; the caller holds the lock of the source.
+
+    Args:
+        raw: the raw folder.
+        source: name of the source.
+        edition: name of the edition; a revised one gets ``-r2`` and so on.
+        partial: the folder, on the same disk; it becomes the vintage.
+        known: what the sidecar says beyond publisher, licence and files.
+        fingerprint: hash of the content.
+
+    Returns:
+        The new vintage, or None when the newest revision of the edition holds the same.
+    """
+    last = newest(raw).get((source, edition))
+    content = fingerprint(partial)
+    if last is not None and last.sidecar.get("content") == content:
+        return None
+    name = edition if last is None else f"{edition}-r{last.revision + 1}"
+    sidecar = _sidecar(partial, source, edition, name) | dict(known) | {"content": content}
+    path = partial / SIDECAR
+    path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for hidden in partial.glob(".*"):
+        hidden.unlink()
+    _sync(partial)
+    target = raw / source / name
+    partial.rename(target)
+    _sync_folder(target.parent)
+    return Vintage(source, name, edition, target, sidecar)
+
+
+def _sidecar(folder: Path, source: str, edition: str, vintage: str) -> dict[str, Any]:
     meta = sources()[source]
-    kept = sorted(path for path in folder.rglob("*") if path.is_file())
-    (folder / SIDECAR).write_text(
-        json.dumps(
-            {
-                "source": source,
-                "vintage": vintage,
-                "publisher": meta.publisher,
-                "licence": meta.licence,
-                "citation": meta.citation.format(vintage=vintage),
-                "homepage": meta.homepage,
-                "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
-                "files": [
-                    {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-                    for path in kept
-                ],
-            },
-            indent=1,
-        )
-        + "\n"
-    )
+    files = [
+        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in kept_files(folder)
+    ]
+    return {
+        "source": source,
+        "vintage": vintage,
+        "edition": edition,
+        "publisher": meta.publisher,
+        "title": meta.title,
+        "licence": meta.licence,
+        "licence_url": meta.licence_url,
+        "citation": meta.citation.format(vintage=edition),
+        "homepage": meta.homepage,
+        "retrieved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "bytes": sum(item["bytes"] for item in files),
+        "files": files,
+    }
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def raw_vintages(raw: Path) -> list[Vintage]:
-    """List the complete raw vintages below ``raw``, by source and edition."""
-    return [
-        Vintage(sidecar.parent.parent.name, sidecar.parent.name, sidecar.parent)
-        for sidecar in sorted(raw.glob(f"*/*/{SIDECAR}"))
-        if not sidecar.parent.name.startswith(".")
+    """List the complete raw vintages below ``raw``, by source, edition and revision.
+
+    Raises:
+        OretraceError: a sidecar is damaged.
+    """
+    found = [_read(path) for path in raw.glob(f"*/*/{SIDECAR}") if not path.parent.name.startswith(".")]
+    return sorted(found, key=lambda item: (item.source, item.edition, item.revision))
+
+
+def _read(path: Path) -> Vintage:
+    folder = path.parent
+    try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        for item in sidecar["files"]:
+            item["path"], item["bytes"], item["sha256"]
+        edition = str(sidecar.get("edition", folder.name))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OretraceError(
+            f"{path} is damaged ({error!r}). Move {folder} away and fetch or add that vintage again."
+        ) from None
+    return Vintage(folder.parent.name, folder.name, edition, folder, sidecar)
+
+
+def newest(raw: Path) -> dict[tuple[str, str], Vintage]:
+    """Return the newest revision by source and edition."""
+    return {(item.source, item.edition): item for item in raw_vintages(raw)}
+
+
+def verify_files(vintage: Vintage) -> None:
+    """Hold the files of a vintage to the hashes in its sidecar.
+
+    Raises:
+        OretraceError: a file is missing, changed or new; vintages never change.
+    """
+    listed = {item["path"]: item["sha256"] for item in vintage.sidecar["files"]}
+    there = {str(path.relative_to(vintage.folder)): path for path in kept_files(vintage.folder)}
+    wrong = [f"{name} is missing" for name in sorted(listed.keys() - there.keys())]
+    wrong += [f"{name} was added" for name in sorted(there.keys() - listed.keys())]
+    wrong += [
+        f"{name} changed" for name in sorted(listed.keys() & there.keys()) if sha256_of(there[name]) != listed[name]
     ]
+    if wrong:
+        raise OretraceError(
+            f"raw vintage {vintage.folder} is not as it was kept: {'; '.join(wrong[:5])}. "
+            "Move it away and fetch or add it again."
+        )

@@ -13,6 +13,7 @@ import dagster as dg
 import polars as pl
 
 from ingest.home import Home
+from ingest.live import noted
 from ingest.schemas import CANONICAL
 from orchestration import dbt
 from orchestration.assets.metadata import vintages
@@ -62,6 +63,7 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
                 run_id=context.run.run_id,
                 report=report.to_dict(),
                 vintages=source_vintages(home),
+                sources=noted(home),
             )
         for outcome in report.failures:
             say = context.log.error if outcome.severity == "critical" else context.log.warning

@@ -1,4 +1,4 @@
-"""The command line ``oretrace``: run, query, show, releases, rollback, verify, ui, raw, snapshot.
+"""The command line ``oretrace``: run, fetch, sources, query, show, releases, rollback, verify, ui, raw, snapshot.
 
 What belongs here: words, options, exit codes (0 done, 1 failed or refused, 2 bad input). What does
 not: the work itself. Heavy tools are imported inside the commands, so that a query starts at once.
@@ -34,13 +34,23 @@ def cli() -> None:
     help="Accept what the comparison with the last release would stop, such as smaller coverage.",
 )
 @click.option("--draws", type=click.IntRange(1, 10_000), help="Monte Carlo draws behind the intervals (default 100).")
-def run(no_compare: bool, draws: int | None) -> None:
-    """Run the whole job in snapshot mode (no network), publish, print the headline."""
+@click.option(
+    "--mode",
+    type=click.Choice(["snapshot", "live"]),
+    default="snapshot",
+    show_default=True,
+    help="snapshot: the embedded figures, no network. live: ask the publishers, use the newest complete vintages.",
+)
+@click.option("--offline", is_flag=True, help="With --mode live: use what was fetched before, touch no network.")
+def run(no_compare: bool, draws: int | None, mode: str, offline: bool) -> None:
+    """Run the whole job, publish, print the headline."""
     from orchestration.headline import print_headline
     from orchestration.run import run as run_job
 
+    if offline and mode == "snapshot":
+        raise BadInput("--offline goes with --mode live; snapshot mode never touches the network.")
     home = Home.from_environment()
-    release = run_job(home, compare=not no_compare, draws=draws)
+    release = run_job(home, compare=not no_compare, draws=draws, mode=mode, offline=offline)
     print_headline(home, str(release["version"]), unchanged=bool(release["unchanged"]))
 
 
@@ -151,6 +161,39 @@ def ui(port: int) -> None:
     os.execv(  # noqa: S606
         dagster, [str(dagster), "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     )
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--year", "years", type=click.IntRange(1900, 2100), multiple=True, help="Edition of a year; repeatable.")
+@click.option("--month", "months", multiple=True, help="Edition of a month, YYYY-MM, of monthly sources; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Ask what there is and keep nothing.")
+@click.option("--any-size", is_flag=True, help="Accept a vintage far larger or smaller than the last one.")
+def fetch(source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run: bool, any_size: bool) -> None:
+    r"""Fetch SOURCE and keep what is new as an immutable raw vintage.
+
+    \b
+    Without --year or --month the newest edition that is due. Sources without an interface are taken
+    from ORETRACE_HOME/drop/SOURCE/EDITION/.
+    Example: oretrace fetch comtrade --year 2023 --year 2024
+    """
+    from ingest.fetch import fetch as fetch_editions
+    from orchestration.run import say
+
+    home = Home.from_environment().create()
+    for item in fetch_editions(home, source, years=years, months=months, dry_run=dry_run, any_size=any_size, say=say):
+        where = f"  {item.vintage.folder}" if item.vintage else ""
+        print(f"{item.source} {item.edition}: {item.outcome} ({item.note}){where}")
+
+
+@cli.command()
+@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+def sources(form: str) -> None:
+    """List the sources: what is there, how old it is, what is due."""
+    from orchestration.render import write_frame
+    from orchestration.sources import overview
+
+    write_frame(overview(Home.from_environment()), form)
 
 
 @cli.group()

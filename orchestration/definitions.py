@@ -9,10 +9,11 @@ import dagster as dg
 
 from ingest.home import Home
 from orchestration import dbt
-from orchestration.assets import canonical, raw, traced
+from orchestration.assets import assessed, canonical, raw, traced
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
+from orchestration.resources import Publishers
 
 
 def build_definitions() -> dg.Definitions:
@@ -21,15 +22,23 @@ def build_definitions() -> dg.Definitions:
     dbt_build = models(home)
     marts = mart_keys(dbt_build, dbt.load_manifest(home))
     return dg.Definitions(
-        assets=[*raw.assets(), *canonical.assets(), *traced.assets(), dbt_build, published(marts.values())],
+        assets=[
+            *raw.assets(),
+            *canonical.assets(),
+            *traced.assets(),
+            *assessed.assets(),
+            dbt_build,
+            published(marts.values()),
+        ],
         asset_checks=[gate(marts)],
         jobs=[
             dg.define_asset_job(
                 "refresh",
                 selection=dg.AssetSelection.all(),
-                description="The whole job in snapshot mode: read, transform, model, audit, publish.",
+                description="The whole job: read (embedded or live), transform, trace, model, audit, publish.",
             )
         ],
+        resources={"publishers": Publishers()},
         # One process: start-up of a process per step would triple the run time.
         executor=dg.in_process_executor,
     )

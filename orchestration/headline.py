@@ -8,6 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from ingest.home import Home
+from orchestration.release_diff import changed_claims
 from orchestration.render import print_table
 from orchestration.warehouse import connect
 
@@ -77,6 +78,9 @@ def print_headline(home: Home, version: str, *, unchanged: bool) -> None:
         print()
     print("face value: who sold it; made in: whose plants made it; processed in: whose plants it ever passed through")
     print()
+    claims = [] if unchanged else changed_claims(home.warehouse / "releases" / version)
+    if claims:
+        print("\n".join(claims), end="\n\n")
     print(f"release    {version}{' (same figures as before: nothing new to publish)' if unchanged else ''}")
     print(f"warehouse  {home.warehouse / 'oretrace.duckdb'}")
     print(f"audit      {home.build / 'data_docs' / 'index.html'}")

@@ -52,7 +52,9 @@ class Release:
         return self.folder / LINK
 
 
-def write_certificate(path: Path, candidate: Path, *, run_id: str, report: Mapping[str, Any], vintages: Any) -> None:
+def write_certificate(
+    path: Path, candidate: Path, *, run_id: str, report: Mapping[str, Any], vintages: Any, sources: Any = None
+) -> None:
     """Write the certificate of an audited candidate, atomically.
 
     Args:
@@ -61,6 +63,7 @@ def write_certificate(path: Path, candidate: Path, *, run_id: str, report: Mappi
         run_id: the run that audited it.
         report: the gate's report, with ``passed`` and the checks.
         vintages: source vintages the candidate was made of.
+        sources: by source, the editions that were read, live or embedded, and what could not be fetched.
     """
     content = {
         "candidate_sha256": sha256_of(candidate),
@@ -69,6 +72,7 @@ def write_certificate(path: Path, candidate: Path, *, run_id: str, report: Mappi
         "git_commit": _git_commit(),
         "audited": datetime.now(UTC).isoformat(timespec="seconds"),
         "vintages": vintages,
+        "sources": sources or {},
         "gate": report,
     }
     partial = path.with_suffix(".partial")

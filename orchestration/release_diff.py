@@ -5,12 +5,14 @@ What belongs here: comparing two warehouse files, read-only. What does not: publ
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 LARGEST = 10
+SHOWN = 5
 
 
 def quoted(path: Path) -> str:
@@ -26,9 +28,9 @@ def compare(previous: Path | None, current: Path) -> dict[str, Any]:
         current: DuckDB file of the new one.
 
     Returns:
-        ``marts``: per mart rows, rows only in the new and only in the last release; ``verdicts``: claims
-        whose verdict changed; ``moved``: the largest changes of net import reliance and of the lead
-        supplier's share, in percentage points.
+        ``marts``: per mart rows, rows only in the new and only in the last release; ``verdicts``: claims whose
+        verdict changed or whose recomputed figure moved by more than its tolerance; ``moved``: the largest
+        changes of net import reliance and of the lead supplier's share, in percentage points.
     """
     with duckdb.connect() as db:
         db.execute(f"attach {quoted(current)} as new (read_only)")
@@ -79,11 +81,69 @@ def _columns(db: duckdb.DuckDBPyConnection, catalog: str, name: str) -> list[tup
 
 
 def _verdicts(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Claims in both releases with another verdict, or with a figure that moved by more than its tolerance.
+
+    ``changed`` names what is not as it was, so that a verdict that changed with its tolerance or its published
+    figure is told from one that changed with the data. Columns that the last release lacks are null.
+    """
+    there = {catalog: {name for name, _ in _columns(db, catalog, "mart_claims")} for catalog in ("old", "new")}
+    figures = ("recomputed", "tolerance", "published", "reason", "inputs")
+    picked = ", ".join(
+        f"{f'{side}.{name}' if name in there[catalog] else 'null'} as {name}_{catalog}"
+        for name in figures
+        for side, catalog in (("o", "old"), ("n", "new"))
+    )
     rows = db.execute(
-        "select n.claim, o.verdict, n.verdict from new.mart_claims n join old.mart_claims o using (claim) "
-        "where o.verdict <> n.verdict order by 1"
-    ).fetchall()
-    return [{"claim": claim, "was": was, "is": now} for claim, was, now in rows]
+        f"with pairs as (select n.claim, o.verdict as was, n.verdict as now, {picked} "
+        "from new.mart_claims n join old.mart_claims o using (claim)) from pairs where was <> now "
+        "or abs(recomputed_new::double - recomputed_old::double) > coalesce(tolerance_new::double, 0) order by claim"
+    )
+    names = [column[0] for column in rows.description]
+    return [_verdict(dict(zip(names, row, strict=True))) for row in rows.fetchall()]
+
+
+def _verdict(row: dict[str, Any]) -> dict[str, Any]:
+    comparable = ("recomputed", "published", "tolerance", "inputs")
+    return {
+        "claim": row["claim"],
+        "was": row["was"],
+        "is": row["now"],
+        "recomputed_was": row["recomputed_old"],
+        "recomputed_is": row["recomputed_new"],
+        "tolerance": row["tolerance_new"],
+        "changed": [name for name in comparable if row[f"{name}_old"] != row[f"{name}_new"]],
+        "reason": row["reason_new"],
+    }
+
+
+def verdicts_as_lines(verdicts: list[dict[str, Any]]) -> list[str]:
+    """Say claim by claim what changed, one line each: old -> new verdict, the figures, what moved, the reason."""
+    lines = []
+    for item in verdicts:
+        verdict = item["is"] if item["was"] == item["is"] else f"{item['was']} -> {item['is']}"
+        was, now = ("none" if item[key] is None else f"{item[key]:,.6g}" for key in ("recomputed_was", "recomputed_is"))
+        figure = f"recomputed {was} -> {now}" if was != now else f"recomputed {now}"
+        moved = f"; changed: {', '.join(item['changed'])}" if item["changed"] else ""
+        reason = f". {item['reason']}" if item["reason"] else ""
+        lines.append(f"{item['claim']}: {verdict} ({figure}{moved}){reason}")
+    return lines
+
+
+def changed_claims(folder: Path) -> list[str]:
+    """Return the lines on claims of a release's ``diff.json``, for the end of a run.
+
+    Args:
+        folder: folder of the release.
+
+    Returns:
+        Nothing when no claim changed; otherwise a heading and at most ``SHOWN`` claims.
+    """
+    verdicts = json.loads((folder / "diff.json").read_text())["verdicts"]
+    if not verdicts:
+        return []
+    more = f" (all of them: {folder / 'diff.md'})" if len(verdicts) > SHOWN else ""
+    heading = f"claims with another verdict or figure than in the last release: {len(verdicts)}{more}"
+    return [heading, *(f"  {line}" for line in verdicts_as_lines(verdicts[:SHOWN]))]
 
 
 def _moved(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
@@ -114,8 +174,8 @@ def diff_as_markdown(version: str, previous: str | None, diff: dict[str, Any]) -
         added, removed = ("-" if change[key] is None else change[key] for key in ("added", "removed"))
         lines.append(f"| {mart} | {change['rows']} | {added} | {removed} |")
     if diff["verdicts"]:
-        lines += ["", "## Claims with another verdict", ""]
-        lines += [f"- {item['claim']}: {item['was']} -> {item['is']}" for item in diff["verdicts"]]
+        lines += ["", "## Claims with another verdict, or a figure beyond its tolerance", ""]
+        lines += [f"- {line}" for line in verdicts_as_lines(diff["verdicts"])]
     if diff["moved"]:
         lines += ["", "## Largest changes, percentage points", ""]
         lines += [

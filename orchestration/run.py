@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
+from ingest.net.session import Settings
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
@@ -70,7 +71,9 @@ class Progress(logging.Handler):
         event: DagsterEvent | None = meta.get("dagster_event")
         if event is None:
             message = str(meta.get("orig_message", ""))
-            if record.levelno >= logging.ERROR and message and not message.startswith("Dependencies for step"):
+            # Warnings of the gate are in its checks; what a publisher did not give concerns this run.
+            level = logging.WARNING if str(meta.get("step_key") or "").startswith("raw_") else logging.ERROR
+            if record.levelno >= level and message and not message.startswith("Dependencies for step"):
                 say(f"  {message}")
             return
         step = event.step_key or ""
@@ -95,13 +98,17 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def run(home: Home, *, compare: bool = True, draws: int | None = None) -> dict[str, Any]:
+def run(
+    home: Home, *, compare: bool = True, draws: int | None = None, mode: str = "snapshot", offline: bool = False
+) -> dict[str, Any]:
     """Run the job ``refresh`` and return what the publish step says of the release.
 
     Args:
         home: where everything is written.
         compare: whether the gate compares with the last release.
         draws: Monte Carlo draws behind the intervals; the asset's default when None.
+        mode: ``snapshot`` or ``live``.
+        offline: in live mode, touch no network.
 
     Returns:
         ``version``, ``unchanged`` and ``folder`` of the release.
@@ -110,12 +117,14 @@ def run(home: Home, *, compare: bool = True, draws: int | None = None) -> dict[s
         BadInput: another run is at work, the home is not writable, the snapshot is damaged.
         RunFailed: a step failed; the message says which and why.
     """
+    Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     dagster_home(home)
     with only_run(home):
         say("loading tools")
         begun = time.monotonic()
-        result = _execute(compare=compare, draws=draws)
+        publishers = {"mode": mode, "offline": offline}
+        result = _execute(compare=compare, draws=draws, publishers=publishers)
         if not result.success:
             raise _failure(result)
         metadata = result.asset_materializations_for_node("published")[0].metadata
@@ -123,7 +132,7 @@ def run(home: Home, *, compare: bool = True, draws: int | None = None) -> dict[s
         return {name: metadata[name].value for name in ("version", "unchanged", "folder")}
 
 
-def _execute(*, compare: bool, draws: int | None) -> ExecuteInProcessResult:
+def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) -> ExecuteInProcessResult:
     import dagster as dg  # seconds to import
 
     from orchestration.definitions import defs
@@ -140,12 +149,12 @@ def _execute(*, compare: bool, draws: int | None) -> ExecuteInProcessResult:
 
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     instance: DagsterInstance = dg.DagsterInstance.get()
-    say("running refresh (snapshot mode)")
+    say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")
     ops = {
         "gate": {"config": {"compare": compare}},
         "trace": {"config": {} if draws is None else {"draws": draws}},
     }
-    config = {"ops": ops, "loggers": {"progress": {}}}
+    config = {"ops": ops, "loggers": {"progress": {}}, "resources": {"publishers": {"config": publishers}}}
     return job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
 
 

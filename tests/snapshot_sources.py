@@ -10,6 +10,7 @@ VINTAGES = [
     ("usgs_myb", "2022", "usgs_myb"),
     ("usitc", "2026", "usitc"),
     ("census", "2024", "census"),
+    ("census_monthly", "2026-01-series", "census/exports_hs10_monthly"),
     ("baci", "V202601", "baci"),
     ("eu_crm", "2023", "eu_crm"),
     ("iea", "2025", "iea"),

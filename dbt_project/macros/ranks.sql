@@ -2,7 +2,7 @@
 {% macro source_rank(source) -%}
     case {{ source }}
         when 'usgs_mcs' then 1 when 'usgs_myb' then 2 when 'iea' then 3 when 'eu_crm' then 4
-        when 'baci' then 5 when 'usitc' then 6 when 'census' then 7 else 9
+        when 'baci' then 5 when 'comtrade' then 6 when 'usitc' then 7 when 'census' then 8 when 'bgs' then 9 else 10
     end
 {%- endmacro %}
 

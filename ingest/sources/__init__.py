@@ -12,13 +12,16 @@ MODULES = (
     "usgs_myb",
     "usitc",
     "census",
+    "census_monthly",
     "baci",
+    "comtrade",
     "eu_crm",
     "iea",
     "wgi",
     "worldbank",
     "policy",
     "stockpile",
+    "bgs",
 )
 
 

@@ -1,8 +1,8 @@
-"""CEPII BACI: reconciled bilateral trade by HS code, as an extract of files.
+"""CEPII BACI: reconciled bilateral trade by HS code, as a release of CEPII's or as an extract of files.
 
-What belongs here: the shape of the extract's files and how they become source tables. What does
-not: which of two overlapping rows wins (``transforms/trade_flow.py``), what a code holds
-(``reference/hs_stage.csv``).
+What belongs here: the source tables, and how the extract's files become them. What does not: the
+release itself (``baci_release.py``), which of two overlapping rows wins
+(``transforms/trade_flow.py``), what a code holds (``reference/hs_stage.csv``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import polars as pl
 
 from ingest.errors import SourceChanged, UnmappedValue
 from ingest.home import REFERENCE
+from ingest.sources.baci_release import holds_release, read_release
 from ingest.sources.base import Source, files
 
 S, INT, F = pl.String(), pl.Int32(), pl.Float64()
@@ -201,7 +202,7 @@ def totals(folder: Path, iso3: dict[str, str]) -> pl.DataFrame:
     return pl.concat([world, largest], how="diagonal_relaxed")
 
 
-def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
+def read_extract(folder: Path) -> dict[str, pl.DataFrame]:
     """Read one extract of a BACI release."""
     iso3 = _iso3_of_iso2(folder)
     parts = [all_pairs(path) for path in files(folder, "trade.parquet")]
@@ -215,6 +216,11 @@ def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
     }
 
 
+def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
+    """Read the release where the folder holds its zip, else the extract."""
+    return read_release(folder, vintage) if holds_release(folder) else read_extract(folder)
+
+
 SOURCE = Source(
     name="baci",
     publisher="CEPII",
@@ -225,4 +231,7 @@ SOURCE = Source(
     citation="Gaulier, G. and Zignago, S. (2010), BACI, CEPII Working Paper 2010-23, release {vintage}",
     tables={"raw_baci__flows": FLOWS, "raw_baci__network": NETWORK, "raw_baci__totals": TOTALS},
     read=read,
+    keeps="newest_by_year",
+    # A release holds every pair; only the extract has links whose code must be told first.
+    may_be_empty=frozenset({"raw_baci__network"}),
 )

@@ -33,6 +33,11 @@ class Source:
             the columns ``source`` and ``vintage``.
         read: ``read(folder, vintage)`` with ``folder`` the raw vintage as the publisher's files;
             returns every table in ``tables``; raises SourceChanged when a file or column is not as expected.
+        keeps: ``editions`` where each edition holds something the others do not, ``newest`` where the
+            newest replaces the rest, ``newest_by_year`` where it does so from its first year on.
+        in_snapshot: whether the terms let the figures be embedded; where not, the tables are empty in
+            snapshot mode.
+        may_be_empty: tables that some form of the product does not hold; ``read`` may leave them out.
     """
 
     name: str
@@ -44,6 +49,9 @@ class Source:
     citation: str
     tables: Mapping[str, Mapping[str, pl.DataType]]
     read: Reader
+    keeps: str = "editions"
+    in_snapshot: bool = True
+    may_be_empty: frozenset[str] = frozenset()
 
     def read_vintage(self, folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
         """Read one raw vintage and hold its tables to the declared schemas.
@@ -56,13 +64,15 @@ class Source:
             Table name to frame, columns as declared, ``source`` and ``vintage`` filled in.
 
         Raises:
-            SourceChanged: a table is missing, empty or of another shape.
+            SourceChanged: a table is missing, empty (unless it may be) or of another shape.
         """
         frames = self.read(folder, vintage)
         out: dict[str, pl.DataFrame] = {}
         for table, schema in self.tables.items():
             frame = frames.get(table)
-            if frame is None or frame.is_empty():
+            if frame is None and table in self.may_be_empty:
+                frame = pl.DataFrame(schema=schema)
+            if frame is None or (frame.is_empty() and table not in self.may_be_empty):
                 raise SourceChanged(f"{self.name} {vintage}: no rows for {table} in {folder}.")
             frame = frame.with_columns(source=pl.lit(self.name), vintage=pl.lit(vintage))
             missing = [column for column in schema if column not in frame.columns]

@@ -1,18 +1,21 @@
 """US Census Bureau international trade: imports by ten-digit line and country, year to date December.
 
-What belongs here: the shape of the interface's replies as kept in Parquet. What does not: what a
-line holds (``reference/hs_stage.csv``).
+What belongs here: the two shapes a vintage comes in (one year as the interface replied, or files of
+selected countries in Parquet) and the proof that a year is complete. What does not: the requests
+(``ingest/clients``), what a line holds (``reference/hs_stage.csv``).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from ingest.errors import SourceChanged
 from ingest.home import REFERENCE
 from ingest.sources.base import Source, files
+from ingest.sources.census_replies import COUNTRY, TOTAL, Reply, whole_set
 
 S, INT, F = pl.String(), pl.Int32(), pl.Float64()
 IMPORTS: dict[str, pl.DataType] = {
@@ -25,6 +28,12 @@ IMPORTS: dict[str, pl.DataType] = {
     "source": S,
     "vintage": S,
 }
+YEARLY = Reply(
+    "M",
+    "imports-*.json",
+    {"CTY_CODE": "country_code", "CTY_NAME": "country", "I_COMMODITY": "hs10", "CON_VAL_YR": "value_usd"},
+    ("value_usd",),
+)
 _WANTED = ["CTY_NAME", "CTY_CODE", "I_COMMODITY", "CON_VAL_YR", "time", "COMM_LVL"]
 
 
@@ -56,10 +65,64 @@ def imports(path: Path) -> pl.DataFrame:
     )
 
 
+def prove_year(folder: Path, edition: str) -> dict[str, Any]:
+    """Prove that a folder holds one whole year of imports for consumption.
+
+    Args:
+        folder: ``imports-<n>.json``, each a reply as received, for December's year to date.
+        edition: the year, ``2024``.
+
+    Returns:
+        ``edition``; ``rows`` and ``lines`` kept; ``server_total`` and ``sum_of_countries`` (USD).
+
+    Raises:
+        SourceChanged: a column, level, month, code or value of another form, or a key twice.
+        IncompletePull: no rows, a line without its total, or countries that do not sum to it
+            within one dollar each.
+    """
+    frame = whole_set(folder, f"{edition}-12", YEARLY)
+    return {
+        "edition": edition,
+        "rows": frame.height,
+        "lines": frame["hs10"].n_unique(),
+        "server_total": frame.filter(country_code=TOTAL)["value_usd"].sum(),
+        "sum_of_countries": frame.filter(pl.col("country_code").str.contains(COUNTRY))["value_usd"].sum(),
+    }
+
+
+def _replies(folder: Path, vintage: str) -> pl.DataFrame:
+    """Read the single countries of a proven year; total and groups are sums of them."""
+    frame = whole_set(folder, f"{vintage}-12", YEARLY)
+    mapped = pl.col("hs10").str.slice(0, 6).is_in(sorted(used_codes()))
+    return frame.filter(mapped & pl.col("country_code").str.contains(COUNTRY)).select(
+        "hs10",
+        "country_code",
+        "country",
+        year=pl.lit(int(vintage), INT),
+        month=pl.lit(12, INT),
+        value_usd=pl.col("value_usd").cast(F),
+    )
+
+
 def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
-    """Read every country file of the vintage's imports."""
-    parts = [imports(path) for path in files(folder, f"{vintage}-hs10-imports*.parquet")]
-    return {"raw_census__imports_hs10": pl.concat(parts).sort("hs10", "country_code")}
+    """Read a vintage: one proven year of all countries, or files of selected countries and groups.
+
+    Args:
+        folder: JSON replies of one year, or ``<vintage>-hs10-imports*.parquet``.
+        vintage: the year.
+
+    Returns:
+        ``raw_census__imports_hs10``, the lines of mapped codes only: imports for consumption, USD.
+
+    Raises:
+        SourceChanged: as ``prove_year`` and ``imports``.
+        IncompletePull: as ``prove_year``.
+    """
+    if any(folder.rglob("*.parquet")):
+        found = pl.concat([imports(path) for path in files(folder, f"{vintage}-hs10-imports*.parquet")])
+    else:
+        found = _replies(folder, vintage)
+    return {"raw_census__imports_hs10": found.sort("hs10", "country_code")}
 
 
 SOURCE = Source(

@@ -30,7 +30,7 @@ IMPORT_TABLES: dict[str, dict[str, pl.DataType]] = {
 }  # fmt: skip
 Row = tuple[str, str | None, str, int, int, int, str | None, str]
 
-_LONG, _FIGURE = "*_commodities_data.csv", "*_Fig2_Net_Import_Reliance.csv"
+_LONG, _FIGURE = "*_[Cc]ommodities_[Dd]ata.csv", "*_Fig2_Net_Import_Reliance.csv"
 _YEARS = re.compile(r"^(20\d\d)–(\d\d)$")
 _FIGURE_YEARS = re.compile(r"^Major_Import_Sources_(20\d\d)_(20\d\d)$")
 

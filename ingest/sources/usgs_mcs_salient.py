@@ -42,7 +42,7 @@ _ROW_SCHEMA: dict[str, pl.DataType] = {
 }
 Row = tuple[str, str, int, str, str | None, bool]
 
-_LONG_FILE = "*_commodities_data.csv"
+_LONG_FILE = "*_[Cc]ommodities_[Dd]ata.csv"
 _WIDE_FILES = "*_salient.csv"
 _SECTION = "Salient Statistics—United States"
 _LONG_COLUMNS = ("Section", "Commodity", "Statistics", "Statistics_detail", "Unit", "Year", "Value", "Notes")

@@ -52,7 +52,7 @@ class Cell(NamedTuple):
     critical_us_2025: str | None = None
 
 
-_LONG, _WIDE, _PER_COMMODITY = "*_commodities_data.csv", "*_World_Data.csv", "*_world.csv"
+_LONG, _WIDE, _PER_COMMODITY = "*_[Cc]ommodities_[Dd]ata.csv", "*_World_Data.csv", "*_world.csv"
 _STRAY = "mcs_world_stray_columns.csv"
 _FEWEST_COMMODITY_FILES = 76
 _CHAPTERS = 89

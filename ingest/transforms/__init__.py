@@ -32,10 +32,13 @@ MODULES = (
     "stage_production",
     "secondary_supply",
     "criticality_score",
+    "criticality_parameter",
     "end_use",
     "governance",
     "economy",
     "restriction",
+    "trade_month",
+    "import_monitor",
     "stock",
     "claim",
 )

@@ -1,8 +1,9 @@
 """Canonical ``claim``: published statements, and which canonical rows each is recomputed from.
 
-What belongs here: the statements of ``reference/claims.csv`` and one statement per series of the
-net import reliance identity. What does not: the recomputation, which is made by dbt
-(``int_claims__inputs``) so that a reader of the warehouse can follow it row by row.
+What belongs here: the statements of ``reference/claims*.csv``, their tolerance by the rules of
+``reference/claim_tolerances.csv``, and one statement per series of the net import reliance
+identity. What does not: the recomputation, which is made by dbt (``int_claims__inputs``) so that a
+reader of the warehouse can follow it row by row.
 
 A claim takes rows of ``data_table`` (``data_source``, ``data_vintage``) whose ``measure``,
 ``lines``, importer, material, stage, commodity and years match; empty means any. ``traced_exposure`` of
@@ -14,10 +15,15 @@ source ``tracing`` is the look-through of the same run. ``metric`` says what is 
 ``top3_share``          100 x three largest countries / all rows but the world total
 ``ratio_to_rest``       rows of ``country`` / rows of all other countries
 ``sum_of_countries``    sum of all rows but the world total (of ``country`` only, where given)
+``sum_of_lines``        sum of all rows, whatever their country
 ``net_import_reliance`` 100 x (apparent consumption - production) / apparent consumption
 ``traced_share``        100 x sum of the traced shares of ``country`` (several separated by ``;``)
 ``largest_difference``  largest absolute value of the rows
 ``not_measurable``      no row here can tell; ``reason`` says why
+
+A tolerance is never typed beside a claim: it follows from the rule the claim names and from how the
+figure was printed (column ``rounding``: the unit of its last printed digit), so that it cannot be
+widened for one figure after its result is known.
 """
 
 from __future__ import annotations
@@ -30,7 +36,8 @@ from ingest.schemas import CANONICAL, conform
 from ingest.transforms.base import Frames, Transform, nothing_dropped
 from ingest.transforms.nir_identity import PRINT_ROUNDING_PP, TOLERANCE_PP, identities
 
-_FILE = "claims.csv"
+_FILES = ("claims.csv", "claims_production.csv", "claims_trade.csv", "claims_reliance.csv")
+_RULES = "claim_tolerances.csv"
 _IDENTITY_EDITION = "2025"
 METRICS = (
     "share_of_countries",
@@ -39,36 +46,80 @@ METRICS = (
     "top3_share",
     "ratio_to_rest",
     "sum_of_countries",
+    "sum_of_lines",
     "net_import_reliance",
     "traced_share",
     "largest_difference",
     "not_measurable",
 )
+_RECOMPUTED_FROM = ("components", "other_source")
+_CITATION_BASIS = ("seen", "unverified")
 
 
-def typed_statements(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give statements their types and refuse what cannot be used.
+def typed_statements(rows: pl.DataFrame, file: str) -> pl.DataFrame:
+    """Give statements their types and their tolerance, and refuse what cannot be used.
 
     Args:
-        rows: columns of the canonical table as text, empty fields null.
+        rows: columns of the reference file as text, empty fields null.
+        file: its name, for the messages.
 
     Returns:
-        The same rows, typed.
+        Columns of the canonical table; ``tolerance`` in the unit of the statement, 0 where nothing is measured.
 
     Raises:
-        OretraceError: an unknown metric, or a statement that is not measurable without a reason.
+        OretraceError: an unknown metric, rule or other word, a statement that is not measurable without a
+            reason, or one that cannot be given its tolerance.
     """
-    typed = rows.select(pl.col(name).cast(kind) for name, kind in CANONICAL["claim"].columns.items())
-    wrong = typed.filter(~pl.col("metric").is_in(METRICS))
-    if wrong.height:
-        raise OretraceError(
-            f"ingest/reference/{_FILE}: {wrong['claim'][0]} has the metric {wrong['metric'][0]!r}, "
-            f"not one of {', '.join(METRICS)}."
-        )
-    silent = typed.filter(pl.col("metric") == "not_measurable", pl.col("reason").is_null())
+    measured = pl.col("metric") != "not_measurable"
+    words = {
+        "metric": (METRICS, pl.lit(True)),
+        "recomputed_from": (_RECOMPUTED_FROM, measured),
+        "tolerance_rule": (tuple(reference(_RULES)["rule"]), measured),
+        "citation_basis": (_CITATION_BASIS, pl.lit(True)),
+    }
+    for column, (allowed, where) in words.items():
+        wrong = rows.filter(where, ~pl.col(column).is_in(allowed).fill_null(value=False))
+        if wrong.height:
+            raise OretraceError(
+                f"ingest/reference/{file}: {wrong['claim'][0]} has the {column} {wrong[column][0]!r}, "
+                f"not one of {', '.join(allowed)}."
+            )
+    silent = rows.filter(~measured, pl.col("reason").is_null())
     if silent.height:
-        raise OretraceError(f"ingest/reference/{_FILE}: {silent['claim'][0]} is not measurable but gives no reason.")
-    return typed
+        raise OretraceError(f"ingest/reference/{file}: {silent['claim'][0]} is not measurable but gives no reason.")
+    ruled = with_tolerance(rows)
+    loose = ruled.filter(measured, ~(pl.col("tolerance") > 0).fill_null(value=False))
+    if loose.height:
+        raise OretraceError(
+            f"ingest/reference/{file}: {loose['claim'][0]} gets no tolerance by the rule "
+            f"{loose['tolerance_rule'][0]!r}: it needs a rounding or a published figure ({_RULES})."
+        )
+    return ruled.select(pl.col(name).cast(kind) for name, kind in CANONICAL["claim"].columns.items())
+
+
+def with_tolerance(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the tolerance that each statement's rule gives.
+
+    Args:
+        rows: ``tolerance_rule``, ``published`` and ``rounding`` as text.
+
+    Returns:
+        The rows with ``tolerance``: half the printed unit, a fixed amount, or a part of the published figure;
+        0 without a rule, null where the rule lacks what it needs.
+    """
+    rules = reference(_RULES).select("kind", pl.col("amount").cast(pl.Float64), tolerance_rule="rule")
+    joined = rows.join(rules, on="tolerance_rule", how="left", maintain_order="left")
+    published, rounding = (pl.col(name).cast(pl.Float64) for name in ("published", "rounding"))
+    tolerance = (
+        pl.when(pl.col("kind") == "half_rounding")
+        .then(rounding / 2)
+        .when(pl.col("kind") == "absolute")
+        .then("amount")
+        .when(pl.col("kind") == "relative")
+        .then(published.abs() * pl.col("amount"))
+        .otherwise(pl.when(pl.col("tolerance_rule").is_null()).then(0.0))
+    )
+    return joined.with_columns(tolerance=tolerance)
 
 
 def from_identity(nir_identity: pl.DataFrame, edition: str = _IDENTITY_EDITION) -> pl.DataFrame:
@@ -111,9 +162,12 @@ def from_identity(nir_identity: pl.DataFrame, edition: str = _IDENTITY_EDITION) 
         "published": pl.lit(0.0),
         "unit": pl.lit("percentage points"),
         "tolerance": pl.lit(TOLERANCE_PP + PRINT_ROUNDING_PP),
+        "tolerance_rule": pl.lit("identity"),
+        "recomputed_from": pl.lit("components"),
         "claim_source": pl.lit("USGS MCS"),
         "claim_vintage": pl.lit(edition),
         "citation": pl.lit(f"USGS ({edition}), Mineral Commodity Summaries {edition}, salient statistics"),
+        "citation_basis": pl.lit("seen"),
     }
     columns = CANONICAL["claim"].columns
     present = {name: pl.col(name) for name in named.columns if name in columns}
@@ -135,7 +189,8 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     Raises:
         OretraceError: a statement of the reference file cannot be used.
     """
-    claims = pl.concat([typed_statements(reference(_FILE)), from_identity(frames["nir_identity"])])
+    stated = [typed_statements(reference(file), file) for file in _FILES]
+    claims = pl.concat([*stated, from_identity(frames["nir_identity"])])
     return conform(claims, "claim"), nothing_dropped()
 
 

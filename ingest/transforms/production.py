@@ -2,13 +2,11 @@
 
 What belongs here: MCS world tables from printed tokens to tonnes of the material's basis, with
 bounds, evidence and the half-width of the printed rounding. What does not: which label is which
-material and stage (``reference/mcs_world_map.csv``), and whether countries add up to the printed
-world total (``ingest.transforms.world_totals``).
+material and stage (``reference/mcs_world_map.csv``), whether countries add up to the printed world
+total (``ingest.transforms.world_totals``), and the statistics of the BGS (``ingest.transforms.production_bgs``).
 """
 
 from __future__ import annotations
-
-import re
 
 import polars as pl
 
@@ -17,38 +15,17 @@ from ingest.mapping import split_dropped, with_mapping
 from ingest.schemas import CANONICAL, conform
 from ingest.tokens import read_figure
 from ingest.transforms.base import Frames, Transform
+from ingest.transforms.production_bgs import RAW as RAW_BGS
+from ingest.transforms.production_bgs import from_bgs
+from ingest.transforms.rounding import rounding_of
 from ingest.transforms.world_totals import require_known_gaps
 
 RAW = "raw_usgs_mcs__world"
 _TABLE = "production"
-_FEWEST_DIGITS = 2
-_DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_WHAT = "world table line"
 _FIGURE = pl.Struct(
     {name: pl.Float64() for name in ("value", "low", "high", "rounding")}  # in the printed unit
 )
-
-
-def rounding_of(token: str | None) -> float:
-    """Give the half-width of the rounding of a printed figure, in its own unit.
-
-    The last digit that is not a trailing zero is taken as the last significant one, but at least
-    two digits are: USGS rounds estimates and world totals to two or three significant digits, so
-    that 300,000 is known to 10,000 (half-width 5,000), not to 100,000. A figure is never taken to
-    be finer than its last printed digit. Zero and words have no rounding.
-
-    Args:
-        token: as printed, e.g. ``390,000``, ``e20,000``, ``>90,000,000``, ``1.4``, ``W``.
-    """
-    match = _DIGITS.search(token or "")
-    if match is None:
-        return 0.0
-    whole, _, decimals = match[0].replace(",", "").partition(".")
-    if not (whole + decimals).strip("0"):
-        return 0.0
-    if decimals:
-        return 0.5 * 10.0 ** -len(decimals)
-    significant = max(len(whole.rstrip("0")), _FEWEST_DIGITS)
-    return 0.5 * 10.0 ** max(len(whole) - significant, 0)
 
 
 def _figure(token: str) -> dict[str, float | None]:
@@ -104,11 +81,26 @@ def _lines_added(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([split.filter(~pl.col("several")), added.select(split.columns)])
 
 
+def from_mcs(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of the MCS world tables, their totals held to their countries, and the dropped rows.
+
+    Raises:
+        UnmappedValue, SourceChanged: as ``build``.
+    """
+    frame = with_mapping(with_iso3(raw, "country"), "mcs_world_map.csv", ["commodity", "label", "measure"], _WHAT)
+    blank = pl.when(pl.col("printed").is_null()).then(pl.lit("the publisher left the cell blank"))
+    kept, dropped = split_dropped(frame.with_columns(drop_reason=pl.coalesce("drop_reason", blank)), _TABLE)
+    tonnes = _lines_added(_in_tonnes(_with_figures(kept)))
+    table = conform(tonnes.select(*CANONICAL[_TABLE].columns), _TABLE)
+    require_known_gaps(table)
+    return table, dropped
+
+
 def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Build ``production`` from the MCS world tables.
+    """Build ``production`` from the MCS world tables and, where they were fetched, the BGS statistics.
 
     Args:
-        frames: holds ``raw_usgs_mcs__world``.
+        frames: holds ``raw_usgs_mcs__world``, and ``raw_bgs__production`` (empty in snapshot mode).
 
     Returns:
         The canonical table and the dropped rows by reason.
@@ -118,23 +110,21 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
         SourceChanged: a token of no known form, or a world total that its countries do not make
             up and ``known_total_gaps.csv`` does not explain.
     """
-    frame = with_iso3(frames[RAW], "country")
-    frame = with_mapping(frame, "mcs_world_map.csv", ["commodity", "label", "measure"], "world table line")
-    blank = pl.when(pl.col("printed").is_null()).then(pl.lit("the publisher left the cell blank"))
-    kept, dropped = split_dropped(frame.with_columns(drop_reason=pl.coalesce("drop_reason", blank)), _TABLE)
-    tonnes = _lines_added(_in_tonnes(_with_figures(kept)))
-    table = conform(tonnes.select(*CANONICAL[_TABLE].columns), _TABLE)
-    require_known_gaps(table)
-    return table, dropped
+    table, dropped = from_mcs(frames[RAW])
+    if RAW_BGS not in frames:
+        return table, dropped
+    # Held to world totals above, before other sources' rows of the same years come in.
+    other, other_dropped = from_bgs(frames[RAW_BGS])
+    return conform(pl.concat([table, other]), _TABLE), pl.concat([dropped, other_dropped])
 
 
 TRANSFORM = Transform(
     table=_TABLE,
-    inputs=(RAW,),
+    inputs=(RAW, RAW_BGS),
     build=build,
     description=(
         "World mine, smelter and refinery output, capacity and reserves by country as printed in each MCS edition, "
         "tonnes of the material's basis (methods, section 1); WLD is the printed world total, `rounding_t` the "
-        "half-width of the printed rounding."
+        "half-width of the printed rounding. Output of BGS World Mineral Statistics stands beside it where fetched."
     ),
 )

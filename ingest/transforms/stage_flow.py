@@ -13,7 +13,7 @@ from ingest.errors import OretraceError
 from ingest.schemas import EVIDENCE, conform
 from ingest.transforms.base import Frames, Transform, count_dropped
 from ingest.transforms.hs_stage import ANY, stage_map, stage_overrides
-from ingest.transforms.unit_value import price_index, with_weights
+from ingest.transforms.unit_value import price_index, value_span, with_weights
 
 TABLE = "stage_flow"
 # The two unit values that split a basket are averages of many goods: a quarter either way.
@@ -62,6 +62,33 @@ def _complete_headings(reconciled: pl.DataFrame, mapped: pl.DataFrame) -> pl.Dat
     )
     total = needed.group_by("heading").agg(needed=pl.len())
     return have.join(total, on="heading").filter(pl.col("held") == pl.col("needed")).select("year", "heading")
+
+
+def _rank() -> pl.Expr:
+    """Rank the sources of reconciled trade: a release's pairs, our own reconciliation, parts of a release."""
+    pairs = pl.col("scope") == "all_pairs"
+    ours = pl.col("source") == "comtrade"
+    return pl.when(pairs & ~ours).then(0).when(pairs).then(1).otherwise(2)
+
+
+def one_reconciled(trade: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Keep one source of reconciled trade for each year and code, so that nothing is counted twice.
+
+    Every pair of BACI comes first, then UN Comtrade as reconciled here, then BACI's main flows or largest links.
+
+    Args:
+        trade: canonical ``trade_flow``.
+
+    Returns:
+        The rows kept (national reports and totals all among them), and the reconciled rows not used.
+    """
+    flow = (pl.col("flow") == "R") & ~pl.col("scope").str.ends_with("_total")
+    ranked = trade.with_columns(rank=pl.when(flow).then(_rank()))
+    second = pl.col("rank") > pl.col("rank").min().over("year", "hs_code")
+    return (
+        ranked.filter(~second.fill_null(False)).drop("rank"),
+        ranked.filter(second).drop("rank"),
+    )
 
 
 def choose(flows: pl.DataFrame, mapped: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -210,28 +237,37 @@ def stage_flows(
         Canonical ``stage_flow`` (tonnes contained; quantity null where neither a weight nor a unit
         value is known; ``value_usd`` is the value of the whole codes), and the dropped rows.
     """
+    trade, unused = one_reconciled(trade)
     flows, dropped = choose(trade, mapped)
-    weighed = with_weights(flows, trade)
     basis = dict(mapped.select("material", "basis").iter_rows())
     overrides = overrides.with_columns(basis=pl.col("material").replace_strict(basis, return_dtype=pl.String))
+    index = price_index(trade)
+    # Year by year, because a code with many materials multiplies its rows.
+    weighed = with_weights(flows, trade)
+    made = [_of_one_year(part, mapped, overrides, index) for part in weighed.partition_by("year") or [weighed]]
+    table = conform(pl.concat([rows for rows, _ in made]), TABLE)
+    lost = [_because(unused, "another reconciliation serves this code and year"), *(left for _, left in made)]
+    return table, count_dropped(pl.concat([dropped, *lost]), TABLE)
+
+
+def _of_one_year(
+    weighed: pl.DataFrame, mapped: pl.DataFrame, overrides: pl.DataFrame, index: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Turn weighed flows into contained tonnes; return them and what was left out with its reason."""
     rows = _held(weighed, mapped, overrides)
     priced = pl.col("rest_usd_kg").is_not_null()
     by_table = pl.when(~priced & ((pl.col("year") - pl.col("price_year")).abs() <= TABLE_GAP)).then("unit_value_usd_kg")
-    rows = _with_table_weight(_with_share(rows, price_index(trade)), by_table)
-    nothing = pl.col("share_high") == 0
+    rows = _with_table_weight(_with_share(rows, index), by_table)
+    nothing = (pl.col("share_high") == 0) & ~pl.col("by_price")
+    unfactored, unshared = pl.col("content_factor").is_null(), pl.col("share").is_null()
     lost = [
         _because(weighed.join(rows, on=_FLOW, how="anti"), "no material mapped to the code"),
-        _because(rows.filter(pl.col("content_factor").is_null()), "no defensible tonnage factor"),
-        _because(
-            rows.filter(pl.col("content_factor").is_not_null() & pl.col("share").is_null()),
-            "basket without a documented share",
-        ),
-        _because(rows.filter(nothing & ~pl.col("by_price")), "the same cargo is counted under another code"),
+        _because(rows.filter(unfactored), "no defensible tonnage factor"),
+        _because(rows.filter(~unfactored & unshared), "basket without a documented share"),
+        _because(rows.filter(nothing), "the same cargo is counted under another code"),
     ]
-    kept = rows.filter(
-        pl.col("content_factor").is_not_null() & pl.col("share").is_not_null() & ~(nothing & ~pl.col("by_price"))
-    )
-    return conform(_contained(kept), TABLE), count_dropped(pl.concat([dropped, *lost]), TABLE)
+    kept = rows.filter(~unfactored & ~unshared & ~nothing.fill_null(False))
+    return _contained(kept), pl.concat(lost)
 
 
 def _with_table_weight(rows: pl.DataFrame, unit_value: pl.Expr) -> pl.DataFrame:
@@ -240,8 +276,8 @@ def _with_table_weight(rows: pl.DataFrame, unit_value: pl.Expr) -> pl.DataFrame:
     rows = rows.with_columns(table_t=pl.when(lacks).then(pl.col("value_usd") / unit_value / 1000))
     return rows.with_columns(
         weight_t=pl.coalesce("weight_t", "table_t"),
-        weight_low_t=pl.coalesce("weight_low_t", pl.col("table_t") / TABLE_SPREAD),
-        weight_high_t=pl.coalesce("weight_high_t", pl.col("table_t") * TABLE_SPREAD),
+        weight_low_t=pl.coalesce("weight_low_t", pl.col("table_t") / TABLE_SPREAD * value_span("value_low_usd")),
+        weight_high_t=pl.coalesce("weight_high_t", pl.col("table_t") * TABLE_SPREAD * value_span("value_high_usd")),
         weight_evidence=pl.when(pl.col("table_t").is_not_null()).then(pl.lit("assumed")).otherwise("weight_evidence"),
     )
 

@@ -12,6 +12,7 @@ from ingest.countries import countries, with_iso3
 from ingest.errors import UnmappedValue
 from ingest.home import REFERENCE
 from ingest.schemas import conform
+from ingest.transforms import trade_flow_comtrade as comtrade
 from ingest.transforms.base import Frames, Transform, count_dropped
 
 TABLE = "trade_flow"
@@ -21,6 +22,7 @@ INPUTS = (
     "raw_baci__totals",
     "raw_usitc__trade",
     "raw_census__imports_hs10",
+    comtrade.RAW,
 )
 _COLUMNS = [
     "year",
@@ -143,24 +145,40 @@ def _usitc(raw: pl.DataFrame) -> Parts:
 
 
 def _census(raw: pl.DataFrame) -> Parts:
-    """Imports by ten-digit line; a member of a listed country group is inside the group's row."""
+    """Imports by ten-digit line; a member of a group that its edition lists is inside the group's row."""
     partial = pl.col("month") != 12
-    dropped = raw.filter(partial).with_columns(reason=pl.lit("year to date, not a full year"))
     rows = with_iso3(raw.filter(~partial), "country")
-    members = countries().filter(pl.col("eu_member"))["iso3"].to_list() if "EUU" in rows["iso3"] else []
-    inside = rows.filter(pl.col("iso3").is_in(members)).with_columns(
-        reason=pl.lit("member of a country group that is listed too")
+    members = countries().filter(pl.col("eu_member"))["iso3"].to_list()
+    grouped = (pl.col("iso3") == "EUU").any().over("source", "vintage", "year")
+    reason = (
+        pl.when(pl.col("iso3") == "USA")
+        .then(pl.lit("trade with itself"))
+        .when(grouped & pl.col("iso3").is_in(members))
+        .then(pl.lit("member of a country group that is listed too"))
     )
-    kept = _both_ends(rows.filter(~pl.col("iso3").is_in(members)).with_columns(flow=pl.lit("M"))).with_columns(
+    rows = rows.with_columns(reason=reason)
+    dropped = [
+        raw.filter(partial).with_columns(reason=pl.lit("year to date, not a full year")),
+        rows.filter(pl.col("reason").is_not_null()),
+    ]
+    # Several of the publisher's codes may be one country, such as Gaza and the West Bank.
+    kept = (
+        rows.filter(pl.col("reason").is_null())
+        .group_by("hs10", "iso3", "year", "source", "vintage")
+        .agg(pl.col("value_usd").sum())
+        .with_columns(flow=pl.lit("M"))
+    )
+    kept = _both_ends(kept).with_columns(
         hs_code="hs10", hs_level=pl.lit(10), hs_edition=pl.lit("HTS"), quantity_gross_t=pl.lit(None, pl.Float64)
     )
-    return kept.select(_COLUMNS), [dropped, inside]
+    return kept.select(_COLUMNS), dropped
 
 
 def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Build the table.
 
-    ``flow`` is R for reconciled trade (BACI), else M or X as the USA report it. ``scope`` is
+    ``flow`` is R for reconciled trade (BACI; UN Comtrade, reconciled here, with the span of the two
+    reports as bounds of the value), else M or X as the USA report it. ``scope`` is
     all_pairs, main_flows, top_links, selected_partners, or a total that is no flow: country_total
     and world_total have WLD on one or both ends.
 
@@ -168,9 +186,11 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
         UnmappedValue: a country or a link that no reference file covers.
     """
     parts = [_baci(frames), _usitc(frames["raw_usitc__trade"]), _census(frames["raw_census__imports_hs10"])]
-    table = pl.concat([rows for rows, _ in parts], how="vertical_relaxed")
+    pairs, counted = comtrade.flows(frames[comtrade.RAW])
+    table = pl.concat([*[rows for rows, _ in parts], pairs], how="diagonal_relaxed")
     dropped = [rows.select("source", "vintage", "reason") for _, lost in parts for rows in lost]
-    return conform(table, TABLE), count_dropped(pl.concat(dropped), TABLE)
+    counts = [count_dropped(pl.concat(dropped), TABLE), counted.with_columns(table=pl.lit(TABLE))]
+    return conform(table, TABLE), pl.concat(counts, how="diagonal")
 
 
 TRANSFORM = Transform(

@@ -47,6 +47,11 @@ def _borrowed(flows: pl.DataFrame, known: pl.DataFrame, on: list[str], index: pl
     return flows.join(best, on=[*on, "year"], how="left")
 
 
+def value_span(bound: str) -> pl.Expr:
+    """Bound of the value as a multiple of it, 1 where none is given: tonnes are as unsure as dollars."""
+    return pl.when(pl.col("value_usd") > 0).then(pl.col(bound) / pl.col("value_usd")).fill_null(1.0)
+
+
 def with_weights(flows: pl.DataFrame, trade: pl.DataFrame) -> pl.DataFrame:
     """Put a weight with bounds to every flow that a unit value can weigh.
 
@@ -91,8 +96,8 @@ def with_weights(flows: pl.DataFrame, trade: pl.DataFrame) -> pl.DataFrame:
     weight = pl.when(is_own).then("quantity_gross_t").otherwise(pl.col("value_usd") / pl.col("unit"))
     return rows.with_columns(
         weight_t=weight,
-        weight_low_t=weight / pl.col("spread"),
-        weight_high_t=weight * pl.col("spread"),
+        weight_low_t=weight / pl.col("spread") * value_span("value_low_usd"),
+        weight_high_t=weight * pl.col("spread") * value_span("value_high_usd"),
         unit_value=pl.col("unit") / 1000,
         own_unit_value=pl.col("spread") < _WORLD,
         weight_evidence=pl.when(is_own).then(pl.lit("reported")).otherwise(pl.lit("estimated")),

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from ingest.home import Home
+from ingest.live import noted
 from ingest.schemas import CANONICAL, conform
 from ingest.sources import table_owner
 from ingest.transforms import transforms
@@ -78,7 +79,29 @@ def dropped_asset(made: list[Transform]) -> dg.AssetsDefinition:
     return dropped
 
 
+def vintage_used_asset() -> dg.AssetsDefinition:
+    """Make the asset that says which editions this run read, and from where."""
+
+    @dg.asset(
+        key=["canonical", "vintage_used"],
+        deps=[dg.AssetKey(["raw", table]) for table in table_owner()],
+        group_name="canonical",
+        kinds={"polars", "parquet"},
+        owners=OWNERS,
+        description="Editions that this run read: raw vintages (live) or embedded figures (snapshot), with terms.",
+    )
+    def vintage_used() -> dg.MaterializeResult[None]:
+        home = Home.from_environment()
+        rows = [row for source in noted(home).values() for row in source["used"]]
+        schema = CANONICAL["vintage_used"].columns
+        frame = conform(pl.DataFrame(rows, schema=schema).sort("source", "vintage"), "vintage_used")
+        write_table(frame, home.canonical / "vintage_used.parquet")
+        return dg.MaterializeResult(metadata=table_metadata(frame))
+
+    return vintage_used
+
+
 def assets() -> list[dg.AssetsDefinition]:
     """Return the assets of all canonical tables."""
     made = list(transforms().values())
-    return [*(canonical_asset(transform) for transform in made), dropped_asset(made)]
+    return [*(canonical_asset(transform) for transform in made), dropped_asset(made), vintage_used_asset()]

@@ -1,22 +1,24 @@
 """Raw layer: one op per publisher, one asset per source table.
 
-In snapshot mode a source table comes from the embedded snapshot, hash by hash. What does not belong
-here: what the tables mean.
+In snapshot mode a source table comes from the embedded snapshot, hash by hash; in live mode the
+publisher is asked first, and raw vintages go before embedded editions. What does not belong here:
+what the tables mean.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: Dagster reads the context's annotation as a class.
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 
-from ingest.embedded import read_snapshot_table, snapshot_package
 from ingest.home import Home
+from ingest.live import choose, note_used, read_tables
 from ingest.sources import sources
 from ingest.sources.base import Source
+from ingest.vintages import sha256_of
 from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.resources import Publishers
 
 
 def source_table_path(home: Home, table: str) -> Path:
@@ -46,24 +48,26 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
     ]
 
     @dg.multi_asset(name=f"raw_{source.name}", specs=specs)
-    def read_source() -> Iterator[dg.MaterializeResult[None]]:
+    def read_source(context: dg.AssetExecutionContext, publishers: Publishers) -> Iterator[dg.MaterializeResult[None]]:
         home = Home.from_environment()
-        package = snapshot_package()
-        for table in source.tables:
-            frame = read_snapshot_table(table)
-            write_table(frame, source_table_path(home, table))
-            listed = package[table]
+        problem = publishers.ask(home, source.name, context.log)
+        used = choose(home, publishers.mode)[source.name]
+        frames = read_tables(home, source, used)
+        note_used(home, source.name, used, problem)
+        for table, frame in frames.items():
+            path = source_table_path(home, table)
+            write_table(frame, path)
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey(["raw", table]),
                 metadata={
                     **table_metadata(frame),
-                    "mode": "snapshot",
-                    "vintages": listed["vintages"],
-                    "sha256": listed["hash"].removeprefix("sha256:"),
+                    "mode": publishers.mode,
+                    "vintages": [f"{item.edition} ({item.origin})" for item in used],
                     "licence": source.licence,
-                    "citation": listed["citation"],
+                    "citation": [source.citation.format(vintage=item.edition) for item in used],
+                    **({"not_fetched": problem} if problem else {}),
                 },
-                data_version=dg.DataVersion(listed["hash"]),
+                data_version=dg.DataVersion(f"sha256:{sha256_of(path)}"),
             )
 
     return read_source

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from ingest.chain_inputs import network_sources, stage_feed
-from ingest.embedded import read_snapshot_table
-from ingest.sources import table_owner
+from ingest.live import embedded_tables
 from ingest.transforms import run_all
 from ingest.transforms.hs_stage import stage_map, stage_overrides
 from ingest.transforms.stage_flow import stage_flows
@@ -25,7 +24,7 @@ TRACED_MATERIALS = {
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, pl.DataFrame]:
-    return run_all({name: read_snapshot_table(name) for name in table_owner()})
+    return run_all(embedded_tables())
 
 
 @pytest.fixture(scope="module")

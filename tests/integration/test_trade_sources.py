@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ingest.sources import baci, census, usgs_myb, usitc
+from ingest.sources import baci, census, comtrade, usgs_myb, usitc
 from ingest.transforms import import_line, stage_flow, trade_flow
 from ingest.transforms.hs_stage import stage_map, stage_overrides
 
@@ -21,7 +21,7 @@ VINTAGES = (
 
 @pytest.fixture(scope="module")
 def raw(shared_data: Path) -> dict[str, pl.DataFrame]:
-    found: dict[str, pl.DataFrame] = {}
+    found = {table: pl.DataFrame(schema=dict(schema)) for table, schema in comtrade.SOURCE.tables.items()}
     for module, folder, vintage in VINTAGES:
         found |= module.SOURCE.read_vintage(shared_data / folder, vintage)
     return found

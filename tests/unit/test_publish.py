@@ -11,6 +11,7 @@ import pytest
 
 from ingest.errors import BadInput, OretraceError
 from orchestration import publish as pub
+from orchestration.release_diff import changed_claims
 
 PASSING = {"passed": True, "checks": []}
 
@@ -128,6 +129,81 @@ def test_the_diff_names_the_figure_that_moved_and_the_rows_that_changed(tmp_path
     assert [(item["measure"], item["was_pct"], item["is_pct"]) for item in diff["moved"]] == [
         ("top_supplier_import_share", pytest.approx(71), pytest.approx(50))
     ]
+
+
+def with_claims(candidate: Path, *claims: tuple[object, ...]) -> Path:
+    """Give a candidate whole claims: name, verdict, published, recomputed, tolerance, reason, inputs."""
+    with duckdb.connect(str(candidate)) as db:
+        db.execute(
+            "create or replace table mart_claims (claim varchar, verdict varchar, published double, recomputed double, "
+            "tolerance double, reason varchar, inputs varchar)"
+        )
+        db.executemany("insert into mart_claims values (?, ?, ?, ?, ?, ?, ?)", claims)
+    return candidate
+
+
+BEFORE = [
+    ("drifts", "reproduced", 70.0, 70.1, 1.0, None, "edition 2025"),
+    ("moves_inside", "differs", 70.0, 80.0, 1.0, "another basis", "edition 2025"),
+    ("steady", "reproduced", 70.0, 70.0, 1.0, None, "edition 2025"),
+    ("tuned", "differs", 70.0, 75.0, 1.0, "another basis", "edition 2025"),
+    ("vanishes", "reproduced", 70.0, 70.0, 1.0, None, "edition 2025"),
+]
+AFTER = [
+    ("drifts", "differs", 70.0, 74.0, 1.0, "Edition 2026 counts 74 of 100 t.", "edition 2026"),
+    ("moves_inside", "differs", 70.0, 85.0, 1.0, "another basis", "edition 2025"),
+    ("steady", "reproduced", 70.0, 70.4, 1.0, None, "edition 2026"),
+    ("tuned", "reproduced", 70.0, 75.0, 6.0, None, "edition 2025"),
+    ("vanishes", "not measurable here", 70.0, None, 1.0, "No row is left.", None),
+]
+
+
+def test_the_diff_lists_every_claim_that_changed_its_verdict_or_moved_beyond_its_tolerance(
+    tmp_path: Path, target: Path
+) -> None:
+    pub.publish(with_claims(build(tmp_path), *BEFORE), certify(tmp_path / "candidate.duckdb"), target)
+    release = pub.publish(with_claims(build(tmp_path), *AFTER), certify(tmp_path / "candidate.duckdb"), target)
+    verdicts = json.loads((release.folder / "diff.json").read_text())["verdicts"]
+    assert [(item["claim"], item["was"], item["is"], item["changed"]) for item in verdicts] == [
+        ("drifts", "reproduced", "differs", ["recomputed", "inputs"]),
+        ("moves_inside", "differs", "differs", ["recomputed"]),
+        ("tuned", "differs", "reproduced", ["tolerance"]),
+        ("vanishes", "reproduced", "not measurable here", ["recomputed", "inputs"]),
+    ]
+    page = (release.folder / "diff.md").read_text()
+    assert (
+        "- drifts: reproduced -> differs (recomputed 70.1 -> 74; changed: recomputed, inputs). "
+        "Edition 2026 counts 74 of 100 t." in page
+    )
+    assert "- tuned: differs -> reproduced (recomputed 75; changed: tolerance)\n" in page
+    assert "- vanishes: reproduced -> not measurable here (recomputed 70 -> none;" in page
+    assert "steady" not in page
+
+
+def test_claims_of_a_release_without_figures_are_compared_by_verdict(tmp_path: Path, target: Path) -> None:
+    pub.publish(build(tmp_path), certify(tmp_path / "candidate.duckdb"), target)
+    changed = with_claims(build(tmp_path), ("a", "differs", 70.0, 74.0, 1.0, "why", None))
+    release = pub.publish(changed, certify(tmp_path / "candidate.duckdb"), target)
+    verdicts = json.loads((release.folder / "diff.json").read_text())["verdicts"]
+    assert [(item["claim"], item["was"], item["is"], item["reason"]) for item in verdicts] == [
+        ("a", "reproduced", "differs", "why")
+    ]
+
+
+def test_the_end_of_a_run_names_changed_claims_and_is_silent_without_any(tmp_path: Path, target: Path) -> None:
+    first = pub.publish(with_claims(build(tmp_path), *BEFORE), certify(tmp_path / "candidate.duckdb"), target)
+    assert changed_claims(first.folder) == []
+    second = pub.publish(with_claims(build(tmp_path), *AFTER), certify(tmp_path / "candidate.duckdb"), target)
+    heading, *lines = changed_claims(second.folder)
+    assert heading.endswith("than in the last release: 4")
+    assert [line.split(":")[0].strip() for line in lines] == ["drifts", "moves_inside", "tuned", "vanishes"]
+    many = [(f"claim_{n}", *AFTER[0][1:]) for n in range(7)]
+    before = [(name, *BEFORE[0][1:]) for name, *_ in many]
+    pub.publish(with_claims(build(tmp_path), *before), certify(tmp_path / "candidate.duckdb"), target)
+    third = pub.publish(with_claims(build(tmp_path), *many), certify(tmp_path / "candidate.duckdb"), target)
+    heading, *lines = changed_claims(third.folder)
+    assert "7 (all of them: " in heading
+    assert len(lines) == 5
 
 
 def test_rollback_points_back_and_refuses_unknown_and_damaged_releases(tmp_path: Path, target: Path) -> None:

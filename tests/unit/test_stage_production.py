@@ -61,9 +61,9 @@ def cell(table: pl.DataFrame, iso3: str) -> dict[str, Any]:
     return found.row(0, named=True)
 
 
-def test_the_stated_order_is_mcs_yearbook_iea_eu_published_net_exports() -> None:
+def test_the_stated_order_is_mcs_yearbook_iea_eu_published_net_exports_bgs() -> None:
     order = source_order().sort("rank")["source"].to_list()
-    assert order == ["usgs_mcs", "usgs_myb", "iea", "eu_crm", "published", "stage_flow"]
+    assert order == ["usgs_mcs", "usgs_myb", "iea", "eu_crm", "published", "stage_flow", "bgs"]
 
 
 def test_a_printed_figure_goes_before_tonnes_of_another_publisher_and_the_difference_shows() -> None:

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from ingest.errors import UnmappedValue
-from ingest.sources import baci, census, usitc
+from ingest.sources import baci, census, comtrade, usitc
 from ingest.transforms.trade_flow import build
 
-SCHEMAS = {**baci.SOURCE.tables, **usitc.SOURCE.tables, **census.SOURCE.tables}
+SCHEMAS = {**baci.SOURCE.tables, **usitc.SOURCE.tables, **census.SOURCE.tables, **comtrade.SOURCE.tables}
 
 
 def frames(**rows: list[dict[str, Any]]) -> dict[str, pl.DataFrame]:

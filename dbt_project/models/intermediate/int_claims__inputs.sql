@@ -69,7 +69,7 @@ weighted as (
                 metric = 'sum_of_countries' and country <> 'WLD' and country = coalesce(claim_country, country)
                 then 1.0
             when metric = 'traced_share' and concat(';', claim_country, ';') like concat('%;', country, ';%') then 1.0
-            when metric = 'largest_difference' then 1.0
+            when metric in ('largest_difference', 'sum_of_lines') then 1.0
             when metric = 'net_import_reliance' and measure = 'apparent_consumption' then 1.0
             when metric = 'net_import_reliance' and measure = 'production' then -1.0
             else 0.0

@@ -19,7 +19,7 @@ select
     case
         when sums.input_rows = 0 then null
         when claim.metric = 'largest_difference' then sums.largest
-        when claim.metric = 'sum_of_countries' then sums.part
+        when claim.metric in ('sum_of_countries', 'sum_of_lines') then sums.part
         when claim.metric = 'traced_share' then 100.0 * sums.part
         when claim.metric = 'ratio_to_rest' then sums.part / nullif(sums.whole, 0.0)
         else 100.0 * sums.part / nullif(sums.whole, 0.0)

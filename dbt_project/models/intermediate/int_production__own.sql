@@ -74,7 +74,12 @@ chosen as (
         evidence_rank,
         row_number() over (
             partition by country, material, stage, year
-            order by case when production_t is null then 1 else 0 end, is_salient, {{ source_rank('source') }}
+            order by
+                case when production_t is null then 1 else 0 end,
+                -- a compilation of national figures comes after the national figure
+                case when source = 'bgs' then 1 else 0 end,
+                is_salient,
+                {{ source_rank('source') }}
         ) as choice
     from by_source
 )

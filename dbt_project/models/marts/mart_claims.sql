@@ -15,10 +15,13 @@ with bounds as (
         claim.published_token,
         claim.unit,
         claim.tolerance,
+        claim.tolerance_rule,
+        claim.recomputed_from,
         claim.reason,
         claim.claim_source,
         claim.claim_vintage,
         claim.citation,
+        claim.citation_basis,
         case when claim.metric <> 'not_measurable' then recomputed.recomputed end as recomputed,
         recomputed.inputs
     from {{ ref('stg_canonical__claim') }} as claim
@@ -43,10 +46,13 @@ verdicts as (
         published_token,
         unit,
         tolerance,
+        tolerance_rule,
+        recomputed_from,
         reason,
         claim_source,
         claim_vintage,
         citation,
+        citation_basis,
         recomputed,
         inputs,
         case
@@ -76,6 +82,8 @@ select
     published_token,
     unit,
     tolerance,
+    tolerance_rule,
+    recomputed_from,
     recomputed,
     -- Distance to the nearest published value: to the figure itself, or to the interval of a censored one.
     case
@@ -92,6 +100,7 @@ select
     claim_source,
     claim_vintage,
     citation,
+    citation_basis,
     inputs,
     case
         when recomputed is not null then concat('select * from mart_claim_inputs where claim = ''', claim, '''')

@@ -33,6 +33,21 @@ cells as (
     from {{ ref('stg_traced__coverage') }}
 ),
 
+origins as (
+    select
+        facts.material,
+        facts.stage,
+        facts.year,
+        {{ text_list('used.origin') }} as origins
+    from {{ ref('int_coverage__facts') }} as facts
+    inner join {{ ref('stg_canonical__vintage_used') }} as used
+        on
+            facts.vintage = used.vintage
+            -- what is derived from trade carries the edition of the trade
+            and (facts.source = used.source or facts.source = 'stage_flow')
+    group by facts.material, facts.stage, facts.year
+),
+
 covered as (
     select
         material,
@@ -83,6 +98,7 @@ select
     cast(coalesce(covered.countries_withheld, 0) as int) as countries_withheld,
     covered.sources,
     covered.vintages,
+    origins.origins,
     coalesce(conflicts.conflicts, 0) as conflicts,
     conflicts.conflict_figures,
     chain.chain_status,
@@ -113,6 +129,11 @@ left join covered
         cells.material = covered.material
         and cells.stage = covered.stage
         and cells.year = covered.year
+left join origins
+    on
+        cells.material = origins.material
+        and cells.stage = origins.stage
+        and cells.year = origins.year
 left join conflicts
     on
         cells.material = conflicts.material

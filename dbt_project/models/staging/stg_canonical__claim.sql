@@ -20,8 +20,11 @@ select
     cast(published_token as string) as published_token,
     cast(unit as string) as unit,
     cast(tolerance as double) as tolerance,
+    cast(tolerance_rule as string) as tolerance_rule,
+    cast(recomputed_from as string) as recomputed_from,
     cast(reason as string) as reason,
     cast(claim_source as string) as claim_source,
     cast(claim_vintage as string) as claim_vintage,
-    cast(citation as string) as citation
+    cast(citation as string) as citation,
+    cast(citation_basis as string) as citation_basis
 from {{ source('canonical', 'claim') }}

@@ -1,0 +1,263 @@
+"""Fetching: plan, pull aside, prove, read, keep.
+
+What belongs here: the way from a publisher to an immutable raw vintage, the same for every publisher.
+What does not: HTTP manners (``net``), one publisher's editions and proofs (``clients``), the vintage's
+form on disk (``vintages``).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ingest.clients import clients
+from ingest.clients.base import Client, Plan, Proof
+from ingest.errors import BadInput, IncompletePull, SourceChanged
+from ingest.home import Home
+from ingest.net.session import Http
+from ingest.vintages import (
+    Vintage,
+    check_edition,
+    copy_download,
+    keep,
+    kept_files,
+    known_source,
+    newest,
+    only_writer,
+)
+
+PLAN = ".plan.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What became of one edition.
+
+    Attributes:
+        source: name of the source.
+        edition: name of the edition.
+        outcome: ``kept``, ``unchanged`` (the publisher has nothing new) or ``planned`` (dry run).
+        vintage: the vintage, None where a dry run would make one.
+        note: what the plan or the proof says, one line.
+    """
+
+    source: str
+    edition: str
+    outcome: str
+    vintage: Vintage | None
+    note: str
+
+
+def fetch(
+    home: Home,
+    source: str,
+    *,
+    years: Sequence[int] = (),
+    months: Sequence[str] = (),
+    dry_run: bool = False,
+    any_size: bool = False,
+    today: date | None = None,
+    say: Say = lambda _: None,
+) -> list[Fetched]:
+    """Fetch editions of a source and keep what is new.
+
+    A pull that was interrupted goes on where it stopped. A pull that does not add up is moved to
+    ``raw/<source>/.rejected-<edition>`` for a look and is never used.
+
+    Args:
+        home: where raw vintages are.
+        source: name of the source.
+        years: editions by year; the newest when ``months`` is empty too.
+        months: editions by month, ``YYYY-MM``, of monthly sources.
+        dry_run: ask what there is and keep nothing.
+        any_size: accept a vintage that is far larger or smaller than the last one.
+        today: the day, by default this one (UTC).
+        say: takes lines of progress.
+
+    Returns:
+        One entry per edition.
+
+    Raises:
+        BadInput: unknown source or edition, or another process fetches this source.
+        FetchFailed: the publisher does not answer as it should; try again later.
+        KeyRefused, SourceChanged, IncompletePull: trying again does not help; nothing was kept.
+    """
+    known_source(source)
+    client = clients().get(source)
+    if client is None:
+        if months:
+            raise BadInput(f"{source} has no monthly editions.")
+        return take_from_drop(home, source, years=years, dry_run=dry_run)
+    cache = home.root / "http" / source
+    with (
+        only_writer(home.raw, source),
+        Http(cache, per_second=client.per_second, key=client.key, hosts=client.hosts) as http,
+    ):
+        wanted = _wanted(home, client, years, months, today or datetime.now(UTC).date())
+        return [_fetch_edition(home, client, http, edition, dry_run, any_size, say) for edition in wanted]
+
+
+def _wanted(
+    home: Home, client: Client, years: Sequence[int], months: Sequence[str], today: date
+) -> Sequence[str | None]:
+    """Editions to fetch; for a monthly source also the months since the last one kept, so that none is skipped."""
+    editions = client.editions(years, months, today)
+    if years or months or len(editions) != 1 or not _is_month(editions[0]):
+        return editions or [None]
+    kept = sorted(edition for name, edition in newest(home.raw) if name == client.source and _is_month(edition))
+    return months_between(kept[0], editions[0], kept) if kept else editions
+
+
+def _is_month(edition: str) -> bool:
+    return len(edition) == 7 and edition[4] == "-" and edition.replace("-", "").isdigit()
+
+
+def months_between(first: str, last: str, kept: Sequence[str] = ()) -> list[str]:
+    """Return the months from ``first`` to ``last`` (``YYYY-MM``) that are not in ``kept``; ``last`` always."""
+    year, month = int(first[:4]), int(first[5:])
+    found = []
+    while (name := f"{year:04}-{month:02}") <= last:
+        if name not in kept or name == last:
+            found.append(name)
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return found
+
+
+def _fetch_edition(
+    home: Home, client: Client, http: Http, edition: str | None, dry_run: bool, any_size: bool, say: Say
+) -> Fetched:
+    plan = client.plan(http, edition)
+    check_edition(plan.edition)
+    last = newest(home.raw).get((client.source, plan.edition))
+    listed = sum(item.size or 0 for item in plan.items)
+    note = f"{len(plan.items)} file(s) or request(s)" + (f", {listed:,} bytes as listed" if listed else "")
+    if last is not None and plan.state is not None and last.sidecar.get("state") == plan.state:
+        return Fetched(client.source, plan.edition, "unchanged", last, "the publisher lists nothing new")
+    if dry_run:
+        return Fetched(client.source, plan.edition, "planned", last, note)
+    say(f"{client.source} {plan.edition}: {note}")
+    partial = _partial(home, client, plan)
+    client.pull(http, plan, partial)
+    proof = _accept(home, client, plan, partial, any_size)
+    known = {
+        "origin": "http",
+        "urls": [item.url for item in plan.items],
+        "partitions": dict(plan.partitions),
+        "state": plan.state,
+        "server_total": proof.server_total,
+        "rows": proof.rows,
+        "checks": list(proof.checks),
+    }
+    vintage = keep(home.raw, client.source, plan.edition, partial, known, client.fingerprint)
+    if vintage is None:
+        shutil.rmtree(partial)
+        return Fetched(client.source, plan.edition, "unchanged", last, "the same content as kept before")
+    return Fetched(client.source, plan.edition, "kept", vintage, f"{proof.rows:,} rows; {'; '.join(proof.checks)}")
+
+
+def _partial(home: Home, client: Client, plan: Plan) -> Path:
+    """Return the folder of the pull: what an interrupted one left when it is of the same plan and young, else empty."""
+    partial = home.raw / client.source / f".partial-{plan.edition}"
+    note = partial / PLAN
+    now = {"state": plan.state, "items": [[item.path, item.url, dict(item.params), item.size] for item in plan.items]}
+    try:
+        begun = json.loads(note.read_text())
+        age = datetime.now(UTC) - datetime.fromisoformat(begun.pop("begun"))
+        usable = begun == json.loads(json.dumps(now)) and age < timedelta(days=client.stale_after_days)
+    except (OSError, ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        note.write_text(json.dumps({**now, "begun": datetime.now(UTC).isoformat()}))
+    return partial
+
+
+def _accept(home: Home, client: Client, plan: Plan, partial: Path, any_size: bool) -> Proof:
+    """Prove, weigh and read a pull; what fails is moved aside, so that the next pull begins anew."""
+    try:
+        proof = client.prove(plan, partial)
+        if not any_size:
+            _weigh(home, client, plan, partial)
+        known_source(client.source).read_vintage(partial, plan.edition)
+    except Exception as error:
+        aside = partial.with_name(f".rejected-{plan.edition}")
+        shutil.rmtree(aside, ignore_errors=True)
+        partial.rename(aside)
+        if isinstance(error, IncompletePull | SourceChanged):
+            raise type(error)(f"{client.source} {plan.edition}: {error} What came is in {aside}.") from None
+        raise
+    return proof
+
+
+def _weigh(home: Home, client: Client, plan: Plan, partial: Path) -> None:
+    """Compare the size with that of the last vintage.
+
+    Raises:
+        IncompletePull: outside the client's band.
+    """
+    earlier = [item for item in newest(home.raw).values() if item.source == client.source]
+    if not earlier:
+        return
+    last = max(earlier, key=lambda item: str(item.sidecar.get("retrieved", "")))
+    size = sum(path.stat().st_size for path in kept_files(partial))
+    low, high = client.size_band
+    if not low * last.size <= size <= high * last.size:
+        raise IncompletePull(
+            f"{size:,} bytes, expected {low * last.size:,.0f} to {high * last.size:,.0f} ({low:g} to {high:g} times "
+            f"{last.vintage}). If the publisher did change this much: oretrace fetch {client.source} --any-size."
+        )
+
+
+def drop_folder(home: Home, source: str) -> Path:
+    """Return where a user puts downloads of a publisher without an interface: ``drop/<source>/<edition>/``."""
+    return home.root / "drop" / source
+
+
+def take_from_drop(home: Home, source: str, *, years: Sequence[int] = (), dry_run: bool = False) -> list[Fetched]:
+    """Keep what lies in the drop folder of a source, one sub-folder per edition; the files stay there.
+
+    Raises:
+        BadInput: nothing lies there.
+        SourceChanged: the files cannot be read as that source; nothing is kept of that edition.
+    """
+    meta, folder = known_source(source), drop_folder(home, source)
+    found = sorted(path for path in folder.glob("*") if path.is_dir() and not path.name.startswith("."))
+    if years:
+        found = [path for path in found if path.name in {str(year) for year in years}]
+    if not found:
+        raise BadInput(
+            f"{meta.title} ({meta.publisher}) has no stable interface. Download it from {meta.homepage} and put the "
+            f"files, unpacked, into {folder / 'EDITION'} (e.g. {folder / '2026'}), then run this again."
+        )
+    out: list[Fetched] = []
+    with only_writer(home.raw, source):
+        for path in found:
+            edition = check_edition(path.name)
+            out.append(_take(home, source, edition, path, dry_run))
+    return out
+
+
+def _take(home: Home, source: str, edition: str, path: Path, dry_run: bool) -> Fetched:
+    last = newest(home.raw).get((source, edition))
+    if dry_run:
+        return Fetched(source, edition, "planned", last, f"{len(kept_files(path))} file(s) in {path}")
+    partial = home.raw / source / f".partial-{edition}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        copy_download(path, partial)
+        tables = known_source(source).read_vintage(partial, edition)
+        known: dict[str, Any] = {"origin": "file drop", "rows": sum(frame.height for frame in tables.values())}
+        vintage = keep(home.raw, source, edition, partial, known)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    if vintage is None:
+        return Fetched(source, edition, "unchanged", last, "the same content as kept before")
+    return Fetched(source, edition, "kept", vintage, f"{known['rows']:,} rows read")

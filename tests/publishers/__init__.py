@@ -1,0 +1,1 @@
+"""What each publisher answers: routes for the replay server, from recorded shapes and real files."""
