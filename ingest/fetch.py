@@ -191,7 +191,8 @@ def _accept(home: Home, client: Client, plan: Plan, partial: Path, any_size: boo
         shutil.rmtree(aside, ignore_errors=True)
         partial.rename(aside)
         if isinstance(error, IncompletePull | SourceChanged):
-            raise type(error)(f"{client.source} {plan.edition}: {error} What came is in {aside}.") from None
+            name, said = f"{client.source} {plan.edition}: ", str(error)
+            raise type(error)(f"{name}{said.removeprefix(name)} What came is in {aside}.") from None
         raise
     return proof
 

@@ -68,6 +68,7 @@ def materialize(keys: list[dg.AssetKey], instance: dg.DagsterInstance) -> dg.Exe
     job = dg.Definitions(
         assets=defs.assets,
         asset_checks=defs.asset_checks,
+        resources=defs.resources,
         jobs=[dg.define_asset_job("some", selection=selection)],
         executor=dg.in_process_executor,
     ).resolve_job_def("some")

@@ -99,7 +99,8 @@ def mined(tables: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
         for one in rows.filter(commodity=feature["bgs_commodity_trans"]).iter_rows(named=True)
     ]
     served = {feature["bgs_commodity_trans"] for feature in found}
-    return found + [feature for feature in bgs.made_up(1) if feature["bgs_commodity_trans"] not in served]
+    silent = {"quantity": None, "quantity_in_book_style": None, "sdmx_code": "O"}
+    return found + [one | silent for one in bgs.made_up(1) if one["bgs_commodity_trans"] not in served]
 
 
 def governance(table: pl.DataFrame) -> dict[str, list[tuple[str, int, float | None]]]:
