@@ -1,4 +1,4 @@
-"""The command line ``oretrace``: run, fetch, sources, query, show, releases, rollback, verify, ui, raw, snapshot.
+"""The command line ``oretrace``: run, fetch, sources, query, show, scenario, releases, rollback, verify, ui, raw ...
 
 What belongs here: words, options, exit codes (0 done, 1 failed or refused, 2 bad input). What does
 not: the work itself. Heavy tools are imported inside the commands, so that a query starts at once.
@@ -14,6 +14,7 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
+from orchestration.cli_scenario import scenario
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 
@@ -231,6 +232,9 @@ def snapshot_write(target: Path | None) -> None:
 
     for table, rows in write_snapshot(Home.from_environment().raw, target or SNAPSHOT).items():
         print(f"{table:<40} {rows:>9,} rows")
+
+
+cli.add_command(scenario)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ingest.home import Home
 from orchestration import dbt
-from orchestration.assets import assessed, canonical, raw, traced
+from orchestration.assets import assessed, canonical, covered, disrupted, diversified, raw, traced
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
@@ -27,6 +27,9 @@ def build_definitions() -> dg.Definitions:
             *canonical.assets(),
             *traced.assets(),
             *assessed.assets(),
+            *covered.assets(),
+            *disrupted.assets(),
+            *diversified.assets(),
             dbt_build,
             published(marts.values()),
         ],

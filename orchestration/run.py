@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.net.session import Settings
+from ingest.user_stock import read_user_stock
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
@@ -114,11 +115,12 @@ def run(
         ``version``, ``unchanged`` and ``folder`` of the release.
 
     Raises:
-        BadInput: another run is at work, the home is not writable, the snapshot is damaged.
+        BadInput: another run is at work, the home is not writable, the snapshot or a file of the user is damaged.
         RunFailed: a step failed; the message says which and why.
     """
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
+    read_user_stock(home)  # a mistake in the user's file is told before anything runs
     dagster_home(home)
     with only_run(home):
         say("loading tools")

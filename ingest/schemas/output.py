@@ -161,4 +161,37 @@ OUTPUT: dict[str, Table] = {
         ("holder", "material", "form", "measure", "year", "source", "vintage"),
         ("evidence",),
     ),
+    # Targets of state stocks in days of need. `status`: in_force | announced.
+    "stock_target": Table(
+        {
+            "holder": S,
+            "material": S,
+            "status": S,
+            "days": F,
+            "confidence": S,
+            "note": S,
+            "reference": S,
+            "evidence": S,
+        },
+        ("holder", "material", "status"),
+        ("days", "confidence", "reference", "evidence"),
+    ),
+    # Reserve programmes announced. `material` may be `all`; `announced` is a day or a month.
+    "announced_reserve": Table(
+        {
+            "holder": S,
+            "material": S,
+            "programme": S,
+            "announced": S,
+            "year": N,
+            "value_usd": F,
+            "quantity_t": F,
+            "confidence": S,
+            "note": S,
+            "reference": S,
+            "evidence": S,
+        },
+        ("holder", "material", "year"),
+        ("announced", "confidence", "reference", "evidence"),
+    ),
 }

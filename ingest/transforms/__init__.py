@@ -37,9 +37,14 @@ MODULES = (
     "governance",
     "economy",
     "restriction",
+    "scenario",
+    "policy_event",
+    "ally",
     "trade_month",
     "import_monitor",
     "stock",
+    "stock_target",
+    "announced_reserve",
     "claim",
 )
 DROPPED = "dropped"

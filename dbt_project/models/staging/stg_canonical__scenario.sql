@@ -1,0 +1,21 @@
+select
+    cast(scenario as string) as scenario,
+    cast(kind as string) as kind,
+    cast(mechanism as string) as mechanism,
+    cast(title as string) as title,
+    cast(actor as string) as actor,
+    cast(coalesce(material, 'all') as string) as material,
+    cast(coalesce(stage, 'all') as string) as stage,
+    cast(stopped_share as double) as stopped_share,
+    cast(target as string) as target,
+    cast(authority_no as string) as authority_no,
+    cast(announced as date) as announced,
+    cast(effective as date) as effective,
+    cast(status as string) as status,
+    cast(suspended as date) as suspended,
+    cast(n_minus_1_ratio as double) as n_minus_1_ratio,
+    cast(confidence as string) as confidence,
+    cast(source as string) as source,
+    cast(vintage as string) as vintage,
+    cast(evidence as string) as evidence
+from {{ source('canonical', 'scenario') }}

@@ -1,0 +1,125 @@
+"""Traced layer, continued: days of cover of every stock, one op.
+
+What belongs here: giving the cover its frames and keeping what it returns. What does not: the formulas
+(``tracing``), figures of stocks (``ingest/reference/stock_*.csv``, the user's file).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from ingest.chain_inputs import network_sources, stage_feed
+from ingest.countries import countries
+from ingest.home import Home
+from ingest.mapping import reference
+from ingest.user_stock import read_user_stock
+from orchestration.assets.canonical import read_input
+from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.raw import write_table
+from orchestration.assets.traced import traced_path
+from tracing.chain_networks import ChainNetworks, prepare
+from tracing.chains import YEARS
+from tracing.cover import ENDS, Holdings, cover, needs
+from tracing.economies import Union, merged
+from tracing.routes import blind_stages, markets, routes, ways
+
+TABLE = "cover"
+INPUTS = (
+    "stage_production",
+    "stage_flow",
+    "secondary_supply",
+    "stock",
+    "us_salient",
+    "stock_target",
+    "announced_reserve",
+)
+
+
+def assets() -> list[dg.AssetsDefinition]:
+    """Return the asset of days of cover."""
+
+    @dg.asset(
+        key=["traced", TABLE],
+        deps=[dg.AssetKey(["canonical", name]) for name in INPUTS],
+        group_name="traced",
+        kinds={"polars", "numpy", "parquet"},
+        owners=OWNERS,
+        description="Days of cover of every holder, material and form: nominal, and usable against a ban by the lead "
+        "processor (methods, section 6). Holdings are those of the user's file where nothing is published.",
+    )
+    def build_cover() -> dg.MaterializeResult[None]:
+        home = Home.from_environment()
+        tables = {name: read_input(home, name) for name in INPUTS}
+        own = read_user_stock(home)
+        with threadpool_limits(1, user_api="blas"):
+            frame = assemble(tables, own)
+        write_table(frame, traced_path(home, TABLE))
+        return dg.MaterializeResult(metadata={**table_metadata(frame), "rows_of_the_user": own.height})
+
+    return [build_cover]
+
+
+def assemble(tables: dict[str, pl.DataFrame], own: pl.DataFrame) -> pl.DataFrame:
+    """Put the cover's input together from canonical tables and the user's figures, and ask for the table."""
+    forms = reference("stock_forms.csv")
+    known = Holdings(
+        holders=reference("stock_holders.csv"),
+        forms=forms,
+        chains=stage_feed(),
+        stock=tables["stock"],
+        own=own,
+        targets=tables["stock_target"],
+        programmes=tables["announced_reserve"],
+    )
+    parts = prepare(
+        tables["stage_production"],
+        tables["stage_flow"],
+        stage_feed(),
+        tables["secondary_supply"],
+        network_sources(),
+        YEARS,
+    )
+    union = Union("EUU", countries().filter(pl.col("eu_member"))["iso3"].to_list())
+    holders = sorted({*known.holders["holder"], *own["holder"]})
+    sides = [
+        (parts, [holder for holder in holders if holder != union.name]),
+        (merged(parts, union), [union.name]),
+    ]
+    seen = [_seen(part, known, names) for part, names in sides]
+    market, way, blind = (pl.concat(found) for found in zip(*seen, strict=True))
+    need = needs(market, printed_consumption(tables["us_salient"], forms).filter(pl.col("year").is_in(YEARS)))
+    return cover(known, need, way, blind.unique(), years=YEARS, horizon_days=parameter("horizon_days"))
+
+
+def _seen(parts: ChainNetworks, known: Holdings, holders: list[str]) -> tuple[pl.DataFrame, ...]:
+    needed = dict(known.forms.select("material", "needed_form").iter_rows())
+    extra = pl.concat([known.stock.select("material", "form"), known.own.select("material", "form")])
+    asked = ways(known.chains, needed, extra, holders)
+    return markets(parts, asked), routes(parts, asked), blind_stages(asked, parts.coverage)
+
+
+def parameter(name: str) -> float:
+    """Return a number of ``stock_parameters.csv``."""
+    return float(reference("stock_parameters.csv").filter(parameter=name)["value"].item())
+
+
+def printed_consumption(salient: pl.DataFrame, forms: pl.DataFrame) -> pl.DataFrame:
+    """Apparent consumption of the USA in the needed form as last printed, tonnes contained.
+
+    Returns:
+        ``holder, material, year, printed_t`` with bounds, ``printed_source`` (source and edition).
+    """
+    lines = forms.select("material", commodity="printed_commodity", detail="printed_detail").drop_nulls()
+    key = ["material", "commodity", "detail"]
+    rows = salient.filter(statistic="apparent_consumption", unit="t").join(lines, on=key, how="semi")
+    rows = rows.filter(pl.col("vintage") == pl.col("vintage").max().over(*key, "year"))
+    values = {"": "value", "_low": "value_low", "_high": "value_high"}
+    return rows.filter(pl.col("value") > 0).select(
+        "material",
+        "year",
+        *(pl.col(values[end]).alias(f"printed_t{end}") for end in ENDS),
+        holder=pl.lit("USA"),
+        printed_source=pl.concat_str("source", pl.lit(" "), "vintage"),
+    )
