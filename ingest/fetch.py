@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.clients import clients
-from ingest.clients.base import Client, Plan, Proof
+from ingest.clients.base import Client, Plan, Proof, write_text
 from ingest.errors import BadInput, IncompletePull, SourceChanged
 from ingest.home import Home
 from ingest.net.session import Http
@@ -137,7 +137,7 @@ def _fetch_edition(
     last = newest(home.raw).get((client.source, plan.edition))
     listed = sum(item.size or 0 for item in plan.items)
     note = f"{len(plan.items)} file(s) or request(s)" + (f", {listed:,} bytes as listed" if listed else "")
-    if last is not None and plan.state is not None and last.sidecar.get("state") == plan.state:
+    if last is not None and plan.state is not None and plan.state in (last.sidecar.get("state"), _noted(last)):
         return Fetched(client.source, plan.edition, "unchanged", last, "the publisher lists nothing new")
     if dry_run:
         return Fetched(client.source, plan.edition, "planned", last, note)
@@ -157,8 +157,21 @@ def _fetch_edition(
     vintage = keep(home.raw, client.source, plan.edition, partial, known, client.fingerprint)
     if vintage is None:
         shutil.rmtree(partial)
+        if last is not None and plan.state is not None:
+            _note(last, plan.state)
         return Fetched(client.source, plan.edition, "unchanged", last, "the same content as kept before")
     return Fetched(client.source, plan.edition, "kept", vintage, f"{proof.rows:,} rows; {'; '.join(proof.checks)}")
+
+
+def _noted(vintage: Vintage) -> str | None:
+    """Return the publisher's newest listing that turned out to mean the content of ``vintage``."""
+    path = vintage.folder.with_name(f".state-{vintage.vintage}")
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _note(vintage: Vintage, state: str) -> None:
+    """Remember a listing beside the vintage, which itself never changes."""
+    write_text(vintage.folder.with_name(f".state-{vintage.vintage}"), state)
 
 
 def _partial(home: Home, client: Client, plan: Plan) -> Path:
@@ -181,10 +194,10 @@ def _partial(home: Home, client: Client, plan: Plan) -> Path:
 
 def _accept(home: Home, client: Client, plan: Plan, partial: Path, any_size: bool) -> Proof:
     """Prove, weigh and read a pull; what fails is moved aside, so that the next pull begins anew."""
+    if not any_size:
+        _weigh(home, client, plan, partial)  # what is refused for its size stays, and can be accepted
     try:
         proof = client.prove(plan, partial)
-        if not any_size:
-            _weigh(home, client, plan, partial)
         known_source(client.source).read_vintage(partial, plan.edition)
     except Exception as error:
         aside = partial.with_name(f".rejected-{plan.edition}")
@@ -198,21 +211,21 @@ def _accept(home: Home, client: Client, plan: Plan, partial: Path, any_size: boo
 
 
 def _weigh(home: Home, client: Client, plan: Plan, partial: Path) -> None:
-    """Compare the size with that of the last vintage.
+    """Compare the size with that of the last vintage; an edition older than all kept has nothing to be compared with.
 
     Raises:
         IncompletePull: outside the client's band.
     """
     earlier = [item for item in newest(home.raw).values() if item.source == client.source]
-    if not earlier:
+    if not any(item.edition <= plan.edition for item in earlier):
         return
-    last = max(earlier, key=lambda item: str(item.sidecar.get("retrieved", "")))
+    last = max((item for item in earlier if item.edition <= plan.edition), key=lambda item: item.edition)
     size = sum(path.stat().st_size for path in kept_files(partial))
     low, high = client.size_band
     if not low * last.size <= size <= high * last.size:
         raise IncompletePull(
             f"{size:,} bytes, expected {low * last.size:,.0f} to {high * last.size:,.0f} ({low:g} to {high:g} times "
-            f"{last.vintage}). If the publisher did change this much: oretrace fetch {client.source} --any-size."
+            f"{last.vintage}). If the publisher did change this much, give the same command with --any-size."
         )
 
 

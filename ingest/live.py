@@ -130,8 +130,11 @@ def read_vintage(home: Home, source: Source, vintage: Vintage) -> dict[str, pl.D
     folder = home.build / "parsed" / source.name / vintage.vintage
     state = {"content": vintage.sidecar.get("content") or _listed(vintage), "readers": readers_hash()}
     note = folder / "state.json"
-    if note.is_file() and json.loads(note.read_text()) == state:
-        return {table: pl.read_parquet(folder / f"{table}.parquet") for table in source.tables}
+    try:
+        if json.loads(note.read_text()) == state:
+            return {table: pl.read_parquet(folder / f"{table}.parquet") for table in source.tables}
+    except (OSError, ValueError, pl.exceptions.PolarsError):
+        pass  # not there or cut short: it is made anew
     verify_files(vintage)
     frames = source.read_vintage(vintage.folder, vintage.edition)
     shutil.rmtree(folder, ignore_errors=True)

@@ -191,10 +191,10 @@ def keep(
         return None
     name = edition if last is None else f"{edition}-r{last.revision + 1}"
     sidecar = _sidecar(partial, source, edition, name) | dict(known) | {"content": content}
+    for hidden in partial.glob(".*"):
+        hidden.unlink()  # before the sidecar: a folder without its plan is begun anew, never mistaken
     path = partial / SIDECAR
     path.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for hidden in partial.glob(".*"):
-        hidden.unlink()
     _sync(partial)
     target = raw / source / name
     partial.rename(target)

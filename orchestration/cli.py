@@ -59,11 +59,11 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool) -> None:
 @click.argument("sql")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 def query(sql: str, form: str) -> None:
-    r"""Read the published warehouse with one SELECT.
+    """Read the published warehouse with one SELECT.
 
     \b
     Example: oretrace query "select importer, nir_token from mart_dependence_by_stage where material = 'rare_earths'"
-    """
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.query import read_sql
     from orchestration.render import write_frame
 
@@ -171,13 +171,13 @@ def ui(port: int) -> None:
 @click.option("--dry-run", is_flag=True, help="Ask what there is and keep nothing.")
 @click.option("--any-size", is_flag=True, help="Accept a vintage far larger or smaller than the last one.")
 def fetch(source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run: bool, any_size: bool) -> None:
-    r"""Fetch SOURCE and keep what is new as an immutable raw vintage.
+    """Fetch SOURCE and keep what is new as an immutable raw vintage.
 
     \b
     Without --year or --month the newest edition that is due. Sources without an interface are taken
     from ORETRACE_HOME/drop/SOURCE/EDITION/.
     Example: oretrace fetch comtrade --year 2023 --year 2024
-    """
+    """  # noqa: D301  # click's mark needs the character itself
     from ingest.fetch import fetch as fetch_editions
     from orchestration.run import say
 
@@ -207,11 +207,11 @@ def raw() -> None:
 @click.argument("vintage")
 @click.argument("download", type=click.Path(path_type=Path))
 def raw_add(source: str, vintage: str, download: Path) -> None:
-    r"""Keep DOWNLOAD (a file or folder) as edition VINTAGE of SOURCE.
+    """Keep DOWNLOAD (a file or folder) as edition VINTAGE of SOURCE.
 
     \b
     Example: oretrace raw add usgs_mcs 2026 ~/Downloads/mcs2026
-    """
+    """  # noqa: D301  # click's mark needs the character itself
     from ingest.vintages import add_vintage
 
     added = add_vintage(Home.from_environment().create().raw, source, vintage, download)
@@ -247,10 +247,14 @@ def main() -> None:
         fail("stopped", 130)
     except OretraceError as error:
         fail(str(error), error.exit_code)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        fail(f"{error.filename}: {error.strerror}. Point ORETRACE_HOME at a folder you may write to.", 2)
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        fail(f"{error.filename or 'writing'}: {error.strerror}. Nothing half-written is used.", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

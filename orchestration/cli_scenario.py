@@ -34,7 +34,7 @@ def scenario(
     year: int | None,
     form: str,
 ) -> None:
-    r"""What an importer loses when a country bans its exports, stage by stage.
+    """What an importer loses when a country bans its exports, stage by stage.
 
     The loss is an interval: low, all buyers share the shortage; high, trade keeps its routes. Runs on the
     canonical tables of the last run; writes nothing.
@@ -42,7 +42,7 @@ def scenario(
     \b
     Example: oretrace scenario --by CHN --material rare_earths --stage metal --to USA
              oretrace scenario --offtake AUS:compound:1000 --material rare_earths --to USA
-    """
+    """  # noqa: D301  # click's mark needs the character itself
     if (by is None) == (offtake is None):
         raise BadInput(
             "give either --by (a ban) or --offtake (a purchase), e.g. --by CHN or --offtake AUS:compound:1000."

@@ -13,6 +13,7 @@ from ingest.clients import clients
 from ingest.errors import OretraceError
 from ingest.fetch import drop_folder, fetch
 from ingest.home import Home
+from ingest.net.keys import redact
 
 
 class Publishers(dg.ConfigurableResource[None]):
@@ -41,7 +42,8 @@ class Publishers(dg.ConfigurableResource[None]):
         try:
             for item in fetch(home, source, say=log.info):
                 log.info(f"{item.source} {item.edition}: {item.outcome} ({item.note})")
-        except OretraceError as error:
-            log.warning(f"{source} could not be fetched; the newest complete vintage is used. {error}")
-            return str(error)
+        except Exception as error:
+            said = str(error) if isinstance(error, OretraceError) else f"{type(error).__name__}: {redact(str(error))}"
+            log.warning(f"{source} could not be fetched; what was kept before is used. {said}")
+            return said
         return None

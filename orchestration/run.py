@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +138,7 @@ def run(
 def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) -> ExecuteInProcessResult:
     import dagster as dg  # seconds to import
 
+    from expectations.adapter import great_expectations
     from orchestration.definitions import defs
 
     progress = Progress()
@@ -149,6 +151,8 @@ def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) ->
         target.handlers = [progress]
         return target
 
+    # The gate's library takes seconds to import; meanwhile polars and numpy leave a core free.
+    threading.Thread(target=great_expectations, daemon=True).start()
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     instance: DagsterInstance = dg.DagsterInstance.get()
     say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")

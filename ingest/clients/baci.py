@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from html import unescape
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ingest.clients.base import Client, Item, Plan, Proof
 from ingest.errors import BadInput, IncompletePull, SourceChanged
@@ -66,7 +66,7 @@ class Baci(Client):
         release = fitting[-1]
         headers = http.head(listed[release])
         length = headers.get("content-length", "")
-        size = int(length) if length.isdigit() else None
+        size = int(length) if re.fullmatch(r"[0-9]{1,15}", length) else None
         known = {"size": size, "etag": headers.get("etag"), "modified": headers.get("last-modified")}
         return Plan(
             edition=release,
@@ -111,12 +111,19 @@ class Baci(Client):
                 release.replace("v", "V", 1): f"{self.url}{place.path}"
                 for href, hs, release in _HREF.findall(text)
                 # The page names the publisher's own host; a mirror has the same paths.
-                if hs == HS
-                and (place := urlsplit(urljoin(f"{self.base_url}{page}", unescape(href)))).hostname in self.hosts
+                if hs == HS and (place := _place(f"{self.base_url}{page}", unescape(href))).hostname in self.hosts
             }
             if found:
                 return found
         raise SourceChanged(f"{self.url}: no link to a BACI_HS{HS}_Vyyyymm.zip on {' or '.join(PAGES)}.")
+
+
+def _place(page: str, href: str) -> SplitResult:
+    """Return where a link of a page leads, nowhere where it is none."""
+    try:
+        return urlsplit(urljoin(page, href))
+    except ValueError:
+        return urlsplit("")
 
 
 def _page(http: Http, url: str) -> str:

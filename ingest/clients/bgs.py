@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from math import ceil
 from pathlib import Path
@@ -25,6 +25,9 @@ from ingest.mapping import reference
 from ingest.net.session import Http
 from ingest.sources.bgs import properties_of
 from ingest.vintages import kept_files
+
+# All commodities together have some 27,000.
+MOST_FEATURES = 10_000_000
 
 
 class WorldMineralStatistics(Client):
@@ -59,8 +62,10 @@ class WorldMineralStatistics(Client):
                 raise SourceChanged(
                     f"{answer.url}: no features; the commodity {commodity!r} may be named otherwise now."
                 )
+            if not features:
+                raise IncompletePull(f"{answer.url}: no feature, but {count:,} matched; fetch again.")
             matched[commodity] = count
-            newest = max([newest, *(str(properties_of(found, answer.url)["year"])[:4] for found in features)])
+            newest = max([newest, *(_year(properties_of(found, answer.url), answer.url) for found in features)])
         if edition not in (None, newest):
             raise BadInput(f"bgs: there is no edition {edition}; the only one is {newest}.")
         items = tuple(
@@ -109,7 +114,7 @@ class WorldMineralStatistics(Client):
                     f"{commodity}: the server matches {count:,} features, the pages hold {len(rows):,}, of them "
                     f"{min(len(contents), len(numbers)):,} different; a page repeats or features are missing."
                 )
-            newest = max([newest, *(str(row["year"])[:4] for row in rows)])
+            newest = max([newest, *(_year(row, commodity) for row in rows)])
         if newest != plan.edition:
             raise IncompletePull(
                 f"the newest year is {newest}, expected {plan.edition}; the publisher may be updating."
@@ -158,10 +163,20 @@ def _slug(commodity: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", commodity.lower())
 
 
+def _year(properties: Mapping[str, Any], where: str) -> str:
+    """Return the year of a feature, ``2023`` of ``2023-01-01``."""
+    year = str(properties["year"])[:4]
+    if not re.fullmatch(r"[0-9]{4}", year):
+        raise SourceChanged(f"{where}: a feature of the year {properties['year']!r:.40}, expected one such as 2023.")
+    return year
+
+
 def _collection(content: Any, where: str) -> tuple[int, list[Any]]:
     """Return ``numberMatched`` and the features of an answer."""
     match content:
-        case {"numberMatched": int(count), "features": list(features)}:
+        case {"numberMatched": int(count), "features": list(features)} if (
+            not isinstance(count, bool) and 0 <= count <= MOST_FEATURES
+        ):
             return count, features
         case None:
             raise IncompletePull(f"{where}: an empty answer, expected a collection of features.")

@@ -81,7 +81,7 @@ def _whole_json(http: Http, item: Item, body: bytes) -> str:
         raise SourceChanged(f"{shown(item)}: Census does not understand the request: {redact(begins[:200])!r}.")
     try:
         json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken(
             f"the answer to {urlencode(item.params)} is not whole JSON ({error}; begins {begins[:60]!r})"
         ) from None

@@ -117,7 +117,7 @@ class Comtrade(Client):
                 "reporters_listed": there.height,
                 "limit": door.limit,
             },
-            state=hashlib.sha256("\n".join(there["state"].sort()).encode()).hexdigest(),
+            state=self._state(there["state"]),
         )
 
     def pull(self, http: Http, plan: Plan, folder: Path) -> None:
@@ -157,8 +157,10 @@ class Comtrade(Client):
 
     def _ask(self, http: Http, request: Request, door: Endpoint, known: frozenset[int]) -> tuple[str, list[Any]]:
         answer = http.json(f"{self.url}/{door.path}", request.params(door.limit))
-        rows = reply_rows(answer.text, f"comtrade {request.year}, {request.path}")
+        where = f"comtrade {request.year}, {request.path}"
+        rows = reply_rows(answer.text, where)
         hold(rows, request, known)
+        table(rows, where)  # what could not be read is not kept
         return answer.text, rows
 
     def prove(self, plan: Plan, folder: Path) -> Proof:
@@ -192,6 +194,16 @@ class Comtrade(Client):
                 found.append(hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest())
         return hashlib.sha256(b"".join(sorted(found))).hexdigest()
 
+    def _state(self, delivered: pl.Series) -> str:
+        """Hash what was delivered and what is asked for; not the door, behind both are the same rows."""
+        known = {
+            "delivered": delivered.sort().to_list(),
+            "codes": sorted(set(self._codes())),
+            "flows": sorted(set(self.flows)),
+            "reporters": None if self.reporters is None else sorted(set(self.reporters)),
+        }
+        return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
     def _codes(self) -> tuple[str, ...]:
         return mapped_codes() if self.codes is None else tuple(self.codes)
 
@@ -216,14 +228,27 @@ class Comtrade(Client):
         answer = http.json(where, {"period": ",".join(map(str, years))})
         reply = answer.content if answer.status != 204 else {name: [] for name in ENVELOPE}
         rows = reply.get("data") if isinstance(reply, dict) else None
-        if not isinstance(rows, list) or any(not {"period", "reporterCode"} <= set(row) for row in rows):
-            raise SourceChanged(f"{where}: expected data with period and reporterCode for each reporter and year.")
+        if not isinstance(rows, list):
+            raise SourceChanged(f"{where}: expected a list as data, found {type(rows).__name__}.")
         listed = pl.DataFrame(
-            [(int(row["period"]), int(row["reporterCode"]), json.dumps(row, sort_keys=True)) for row in rows],
+            [_delivery(row, where) for row in rows],
             schema={"year": pl.Int32, "reporter_m49": pl.Int32, "state": pl.String},
             orient="row",
         )
         return listed if self.reporters is None else listed.filter(pl.col("reporter_m49").is_in(self.reporters))
+
+
+def _delivery(row: Any, where: str) -> tuple[int, int, str]:
+    """Return year, reporter and the whole row as text, of one row of the availability."""
+    match row:
+        case {"period": int() | str() as period, "reporterCode": int() | str() as reporter}:
+            found = [str(period), str(reporter)]
+            if re.fullmatch(r"[0-9]{4} [0-9]{1,6}", " ".join(found)):
+                try:
+                    return int(found[0]), int(found[1]), json.dumps(row, sort_keys=True)
+                except RecursionError:
+                    pass
+    raise SourceChanged(f"{where}: expected a year as period and a number as reporterCode, found {str(row)[:80]!r}.")
 
 
 def _this_year() -> int:
@@ -243,7 +268,7 @@ def _reporters_in(text: str) -> frozenset[int]:
     """Return the codes of the publisher's list of reporters; a group there may be a country (490 is Taiwan)."""
     try:
         found = frozenset(int(row["reporterCode"]) for row in json.loads(text)["results"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         found = frozenset()
     if not found:
         raise SourceChanged(f"comtrade {REPORTERS}: expected results with a reporterCode each.")

@@ -27,7 +27,12 @@ from ingest.net.session import Answer, Http
 from ingest.vintages import SIDECAR, kept_files, sha256_of
 
 _TITLE = re.compile(r"\bMineral Commodity Summaries (20\d\d) Data Release(?: \(ver\. ([^)]+)\))?$")
-_PLAIN_NAME = re.compile(r"[^/\\:\x00-\x1f\x7f]+")
+# Half of a pair of surrogates is no character, and no file can be named with it.
+_PLAIN_NAME = re.compile(r"[^/\\:\x00-\x1f\x7f\ud800-\udfff]+")
+_ITEM = re.compile(r"[0-9A-Za-z-]{1,64}")
+# File systems hold names of 255 bytes, and a part of a download has some more.
+_LONGEST_NAME = 200
+_LARGEST_FILE = 1 << 40
 
 
 class MineralCommoditySummaries(Client):
@@ -72,7 +77,7 @@ class MineralCommoditySummaries(Client):
         listed = answer.content.get("files") if isinstance(answer.content, dict) else None
         if not isinstance(listed, list) or not listed:
             raise SourceChanged(f"{answer.url}: the release of {year} lists no files.")
-        items = tuple(self._item(entry, answer.url) for entry in listed)
+        items = tuple(self._item(entry, answer.url) for entry in _objects(listed, answer.url))
         _one_path_each(items, answer.url)
         dates = {str(entry["name"]): entry.get("dateUploaded") for entry in listed}
         what = {"item": number, "version": version, "files": sorted([it.path, it.size, dates[it.path]] for it in items)}
@@ -124,10 +129,10 @@ class MineralCommoditySummaries(Client):
             answer = _asked(http, f"{self.url}/catalog/items", query | {"offset": len(found)})
             match answer.content:
                 case {"total": int(total), "items": list(children)}:
-                    new = {str(child.get("id")): str(child.get("title")) for child in children}
+                    new = dict(_titled(child, answer.url) for child in _objects(children, answer.url))
                 case _:
                     raise SourceChanged(
-                        f"{answer.url}: expected total and items of a listing, found {answer.text:.80}."
+                        f"{answer.url}: expected total and items of a listing, found {answer.text[:80]!r}."
                     )
             if not new or found.keys() & new.keys() or len(new) != len(children):
                 raise IncompletePull(
@@ -158,13 +163,17 @@ class MineralCommoditySummaries(Client):
             SourceChanged: no plain name, no size, or an address elsewhere.
         """
         name, size = entry.get("name"), entry.get("size")
-        address = urlsplit(str(entry.get("downloadUri") or entry.get("url") or ""))
-        if not isinstance(name, str) or not _PLAIN_NAME.fullmatch(name) or name[0] == "." or name.endswith(".part"):
-            raise SourceChanged(f"{where}: a file is named {name!r}, which is no plain file name.")
+        if not isinstance(name, str) or not _is_plain(name):
+            raise SourceChanged(f"{where}: a file is named {name!r:.300}, which is no plain file name.")
         if name.casefold() == SIDECAR:
             raise SourceChanged(f"{where}: a file is named {name!r}, which is the name of our own note on a vintage.")
-        if not isinstance(size, int) or size <= 0:
-            raise SourceChanged(f"{where}: {name} is listed with size {size!r}.")
+        if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= _LARGEST_FILE:
+            raise SourceChanged(f"{where}: {name} is listed with size {size!r:.40}.")
+        link = str(entry.get("downloadUri") or entry.get("url") or "")
+        try:
+            address = urlsplit(link)
+        except ValueError:
+            raise SourceChanged(f"{where}: {name} lies at {link!r:.200}, which is no address.") from None
         if address.hostname not in {urlsplit(self.base_url).hostname, urlsplit(self.url).hostname} or not address.path:
             raise SourceChanged(f"{where}: {name} lies at another publisher, {address.hostname!r}; not fetched.")
         query = f"?{address.query}" if address.query else ""
@@ -177,6 +186,27 @@ def _asked(http: Http, url: str, params: Mapping[str, str | int]) -> Answer:
     if answer.content is None:
         raise IncompletePull(f"{answer.url}: an empty answer (status {answer.status}), expected a listing.")
     return answer
+
+
+def _objects(entries: list[Any], where: str) -> list[dict[str, Any]]:
+    """Return the entries of a listing, which are objects each."""
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise SourceChanged(f"{where}: a listing holds {entry!r:.80}, expected an object.")
+    return entries
+
+
+def _titled(child: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """Return number and title of an item."""
+    match child:
+        case {"id": str(number)} if _ITEM.fullmatch(number):
+            return number, str(child.get("title")).encode(errors="replace").decode()
+    raise SourceChanged(f"{where}: expected items with an id, found {child!r:.120}.")
+
+
+def _is_plain(name: str) -> bool:
+    plain = _PLAIN_NAME.fullmatch(name) and name[0] != "." and not name.endswith(".part")
+    return bool(plain) and len(name.encode()) <= _LONGEST_NAME
 
 
 def _archives(plan: Plan, folder: Path) -> Iterator[tuple[Path, Path]]:

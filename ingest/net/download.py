@@ -5,12 +5,13 @@ What belongs here: one file from an address to a path. What does not: what the f
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import requests
 
 from ingest.errors import IncompletePull
-from ingest.net.session import Broken, Http
+from ingest.net.session import Broken, Http, promised_length
 
 
 def download(http: Http, url: str, target: Path, *, size: int | None = None) -> None:
@@ -53,34 +54,48 @@ def _attempt(http: Http, url: str, part: Path, tag: Path) -> None:
             part.unlink(missing_ok=True)
             tag.unlink(missing_ok=True)
             raise Broken("the part of the file that was there cannot be continued")
-        start = _start(response, have)
+        start, whole = _span(response, have, tag)
         _note_validator(response, tag)
-        expected = response.headers.get("Content-Length")
+        expected = promised_length(response)
         with part.open("r+b" if start else "wb") as out:
             out.seek(start)
             out.truncate()
             for chunk in http.body(response):
                 out.write(chunk)
             end = out.tell()
-    if expected is not None and end - start != int(expected):
-        raise Broken(f"{end - start:,} bytes came of {expected}")
+    if expected and end - start != expected:
+        raise Broken(f"{end - start:,} bytes came of {expected:,}")
+    if whole is not None and end != whole:
+        raise Broken(f"{end:,} bytes came of {whole:,}")
 
 
-def _start(response: requests.Response, have: int) -> int:
-    """Return the byte the answer begins with."""
+def _span(response: requests.Response, have: int, tag: Path) -> tuple[int, int | None]:
+    """Return the byte the answer begins with and the size of the whole file where the answer says it.
+
+    Raises:
+        Broken: the answer begins elsewhere, or is of another state of the file; what there was is given up.
+    """
     if response.status_code != 206:
-        return 0
-    given = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    if not given.isdigit() or int(given) != have:
-        raise Broken(f"asked for byte {have:,} on, the answer begins elsewhere ({given or 'no Content-Range'})")
-    return have
+        return 0, None
+    given = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    if given is None or int(given[1]) != have:
+        tag.unlink(missing_ok=True)
+        raise Broken(f"asked for byte {have:,} on, the answer says {response.headers.get('Content-Range')!r}")
+    if (now := _validator(response)) and now != tag.read_text():
+        tag.unlink(missing_ok=True)
+        raise Broken("the file changed while it was brought")
+    return have, None if given[3] == "*" else int(given[3])
+
+
+def _validator(response: requests.Response) -> str:
+    """Return what tells this state of the file; a weak ETag does not vouch for bytes."""
+    etag = response.headers.get("ETag", "")
+    return etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
 def _note_validator(response: requests.Response, tag: Path) -> None:
-    """Keep what tells this state of the file; a weak ETag does not vouch for bytes."""
-    etag = response.headers.get("ETag", "")
-    validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-    if validator:
+    """Keep the validator beside the part, so that the next attempt can ask for the rest of these bytes."""
+    if validator := _validator(response):
         tag.write_text(validator)
     else:
         tag.unlink(missing_ok=True)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
+
+from ingest.errors import BadInput
 
 HIDDEN = "***"
 # Loggers of the libraries that write URLs; a filter on a parent does not see what its children log.
@@ -39,8 +42,17 @@ class Key:
     parameter: str | None = None
 
     def value(self) -> str | None:
-        """Return the key, None where the environment has none (or a blank)."""
-        return os.environ.get(self.variable, "").strip() or None
+        """Return the key, None where the environment has none (or a blank).
+
+        Raises:
+            BadInput: it holds what no key holds: blanks, line breaks, quotes, letters beyond ASCII.
+        """
+        key = os.environ.get(self.variable, "").strip()
+        if not re.fullmatch(r"[!#-&(-\[\]-~]*", key):
+            raise BadInput(
+                f"{self.variable} is not a key: it holds blanks, line breaks, quotes or other odd characters."
+            )
+        return key or None
 
 
 def _planted() -> set[str]:
@@ -54,7 +66,7 @@ def _planted() -> set[str]:
 def redact(text: str) -> str:
     """Return ``text`` without any key of the environment."""
     for key in sorted(_planted(), key=len, reverse=True):
-        text = text.replace(key, HIDDEN)
+        text = re.sub(re.escape(key), HIDDEN, text, flags=re.IGNORECASE)
     return text
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,72 +17,32 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from cachecontrol import CacheControlAdapter
 from cachecontrol.caches import FileCache
-from requests.adapters import HTTPAdapter
-from requests_ratelimiter import LimiterMixin
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from urllib3 import Retry
+from urllib3.exceptions import HTTPError
 
 from ingest.errors import BadInput, FetchFailed, KeyRefused, OretraceError, SourceChanged
 from ingest.net.keys import Key, guard_logs, redact
+from ingest.net.settings import LONGEST, Settings
+from ingest.net.transport import RETRIED, HostBoundSession, PoliteAdapter, retries
+
+__all__ = ["Answer", "Broken", "Http", "Settings"]
 
 T = TypeVar("T")
-RETRIED = (429, 500, 502, 503, 504)
 CHUNK = 1 << 16
 # No answer that is read into memory is larger; the largest known is about 100 MB.
 LARGEST_ANSWER = 512 << 20
 # Bytes a second below which a long file is given up (and continued by the next attempt).
 SLOWEST = 100_000
+# A shorter word may stand in an answer by chance.
+SHORTEST_KEY = 12
 
 
 class Broken(Exception):
     """An answer broke off or cannot be read; asking again may mend it."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How patient a session is; seconds. Each has an environment variable ``ORETRACE_HTTP_<NAME>``.
-
-    Attributes:
-        connect: until a connection stands.
-        read: between two bytes.
-        total: for one answer as a whole, however slowly it drips.
-        retries: how often a refused or broken request is repeated.
-        backoff: first pause; it doubles, with jitter.
-        longest_wait: longest pause, also where ``Retry-After`` asks for more.
-        per_second: requests a second to one host; 0 leaves the publisher's own limit (your mirror may take more).
-    """
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 600.0
-    retries: int = 5
-    backoff: float = 1.0
-    longest_wait: float = 120.0
-    per_second: float = 0.0
-
-    @classmethod
-    def from_environment(cls) -> Settings:
-        """Read the environment.
-
-        Raises:
-            BadInput: a value is no number, or negative.
-        """
-        found: dict[str, Any] = {}
-        for name, kind in cls.__annotations__.items():
-            variable = f"ORETRACE_HTTP_{name.upper()}"
-            if text := os.environ.get(variable):
-                try:
-                    found[name] = int(text) if kind == "int" else float(text)
-                except ValueError:
-                    raise BadInput(f"{variable}={text!r} is not a number.") from None
-                if found[name] < 0:
-                    raise BadInput(f"{variable}={text!r} must not be negative.")
-        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -98,44 +60,6 @@ class Answer:
     status: int
     text: str
     content: Any
-
-
-class _Adapter(LimiterMixin, CacheControlAdapter):  # type: ignore[misc]
-    """Rate limit and response cache in one; requests that say ``no-store`` pass the cache by."""
-
-    def build_response(self, request: Any, response: Any, *rest: Any, **more: Any) -> Any:  # type: ignore[override]
-        if request.headers.get("Cache-Control") == "no-store":
-            return HTTPAdapter.build_response(self, request, response)
-        return super().build_response(request, response, *rest, **more)
-
-
-class _Session(requests.Session):
-    """Follows redirects on the same host and to hosts the publisher is known to use; sends keys to none of these."""
-
-    def __init__(self, hosts: frozenset[str], key_headers: frozenset[str]) -> None:
-        super().__init__()
-        self.hosts, self.key_headers = hosts, key_headers
-        self.max_redirects = 5
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        target = super().get_redirect_target(resp)
-        if target is not None:
-            here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
-            moved = there.hostname != here.hostname or there.port != here.port
-            if moved and there.hostname not in self.hosts:
-                raise SourceChanged(
-                    f"{here.hostname} sends us to another host, {there.hostname or target!r}, which is not one of the "
-                    "publisher's known hosts; not followed. If the publisher moved, its client needs the new address."
-                )
-            if here.scheme == "https" and there.scheme != "https":
-                raise SourceChanged(f"{here.hostname} sends us to an address without encryption; not followed.")
-        return target
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        super().rebuild_auth(prepared_request, response)  # type: ignore[no-untyped-call]
-        if urlsplit(prepared_request.url or "").netloc != urlsplit(response.url).netloc:
-            for name in self.key_headers & {header.lower() for header in prepared_request.headers}:
-                del prepared_request.headers[name]
 
 
 class Http:
@@ -163,26 +87,20 @@ class Http:
         self.settings = settings or Settings.from_environment()
         self.key = key
         header = frozenset({key.header.lower()}) if key and key.header else frozenset()
-        self._session = _Session(hosts, header)
-        self._adapter = _Adapter(
+        self._session = HostBoundSession(hosts, header)
+        # A cached answer keeps the request's headers, so nothing that goes with a key is cached.
+        if key is not None and key.value():
+            cache = None
+        self._adapter = PoliteAdapter(
             per_second=self.settings.per_second or per_second, cache=FileCache(str(cache)) if cache else None
         )
         # The rate limiter's constructor drops this argument.
-        self._adapter.max_retries = Retry(
-            total=self.settings.retries,
-            status_forcelist=RETRIED,
-            allowed_methods=frozenset({"GET", "HEAD"}),
-            backoff_factor=self.settings.backoff,
-            backoff_jitter=self.settings.backoff,
-            backoff_max=self.settings.longest_wait,
-            retry_after_max=int(self.settings.longest_wait),
-            respect_retry_after_header=True,
-            raise_on_status=False,
-            raise_on_redirect=False,
-        )
+        self._adapter.max_retries = retries(self.settings)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._adapter)
-        contact = os.environ.get("ORETRACE_CONTACT")
+        contact = os.environ.get("ORETRACE_CONTACT", "")
+        if not re.fullmatch(r"[ -~]*", contact):
+            raise BadInput("ORETRACE_CONTACT must be plain ASCII, e.g. data@example.org.")
         self._session.headers["User-Agent"] = f"oretrace/{version('oretrace')}" + (f" ({contact})" if contact else "")
 
     def __enter__(self) -> Self:
@@ -216,6 +134,7 @@ class Http:
                     return Answer(plain, 204, "", None)
                 try:
                     text = self._text(response)
+                    self._refuse_echo(text, plain)
                     return Answer(plain, response.status_code, text, self._parsed(text, response))
                 except Broken:
                     # A broken answer that came with a validator must not be what is compared next time.
@@ -276,8 +195,10 @@ class Http:
                 query[self.key.parameter] = secret
         patience = (self.settings.connect, self.settings.read)
         try:
-            response = self._session.request(
-                method, url, params=query, headers=sent, timeout=patience, stream=True, allow_redirects=True
+            response = self._in_time(
+                lambda: self._session.request(
+                    method, url, params=query, headers=sent, timeout=patience, stream=True, allow_redirects=True
+                )
             )
         except OretraceError:
             raise
@@ -285,9 +206,9 @@ class Http:
             raise FetchFailed(f"{self._plain(url)}: redirected in a circle.") from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise BadInput(f"{self._plain(url)}: not an address ({redact(str(error))}).") from None
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError, ValueError, OverflowError, TimeoutError) as error:
             raise FetchFailed(
-                f"{self._plain(url)}: no answer after {self.settings.retries} retries ({_why(error)}). "
+                f"{self._plain(url)}: no usable answer after {self.settings.retries} retries ({_why(error)}). "
                 "No vintage was made; try again later."
             ) from None
         with response:
@@ -301,7 +222,7 @@ class Http:
             Broken: it broke off, cannot be decoded, or took too long.
         """
         late = threading.Event()
-        limit = self.settings.total + int(response.headers.get("Content-Length") or 0) / SLOWEST
+        limit = min(self.settings.total + promised_length(response) / SLOWEST, LONGEST)
 
         def stop() -> None:
             late.set()
@@ -313,7 +234,7 @@ class Http:
         watch.start()
         try:
             yield from response.iter_content(CHUNK)
-        except (requests.exceptions.RequestException, OSError) as error:
+        except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:
             raise Broken("the answer broke off" if late.is_set() else f"the answer broke off ({_why(error)})") from None
         finally:
             watch.cancel()
@@ -336,9 +257,45 @@ class Http:
     def _parsed(text: str, response: requests.Response) -> Any:
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = response.headers.get("Content-Type", "no content type")
             raise Broken(f"the answer is not whole JSON ({kind}; {error}; begins {text[:60]!r})") from None
+
+    def _in_time(self, call: Callable[[], T]) -> T:
+        """Call from another thread and give up after the longest that patience allows.
+
+        A read time-out starts anew with every byte, so headers, or the body of a redirect, could drip for ever.
+
+        Raises:
+            TimeoutError: it took longer; the call is left behind.
+        """
+        patience = self.settings
+        limit = patience.total + (patience.retries + 1) * (patience.connect + patience.read)
+        limit += patience.retries * patience.longest_wait
+        done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                done.put((call(), None))
+            except BaseException as error:  # raised again by the caller
+                done.put((None, error))
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            result, error = done.get(timeout=min(limit, LONGEST))
+        except queue.Empty:
+            raise TimeoutError(f"nothing whole came within {limit:.0f} s") from None
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+    def _refuse_echo(self, text: str, plain: str) -> None:
+        """Refuse an answer that repeats the key: what is kept must not hold it."""
+        secret = self.key.value() if self.key else None
+        if secret and len(secret) >= SHORTEST_KEY and redact(text) != text:
+            raise SourceChanged(
+                f"{plain}: the answer repeats {self.key.variable if self.key else 'the key'}; not kept."
+            )
 
     def _refuse(self, response: requests.Response) -> None:
         status, plain = response.status_code, self._plain(response.url)
@@ -373,9 +330,16 @@ class Http:
     def _plain(self, url: str) -> str:
         """The URL without key: neither its value nor the parameter that carries it."""
         parts = urlsplit(redact(url))
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         name = self.key.parameter if self.key else None
         kept = [piece for piece in parts.query.split("&") if piece and piece.partition("=")[0] != name]
         return parts._replace(query="&".join(kept)).geturl()
+
+
+def promised_length(response: requests.Response) -> int:
+    """Return the Content-Length, 0 where there is none that can be read."""
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _why(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ingest.errors import SourceChanged
+from ingest.errors import OretraceError, SourceChanged
 
 Reader = Callable[[Path, str], dict[str, pl.DataFrame]]
 
@@ -66,7 +66,16 @@ class Source:
         Raises:
             SourceChanged: a table is missing, empty (unless it may be) or of another shape.
         """
-        frames = self.read(folder, vintage)
+        try:
+            frames = self.read(folder, vintage)
+        except OretraceError:
+            raise
+        except Exception as error:
+            what = (str(error).strip().splitlines() or [""])[0][:200]
+            raise SourceChanged(
+                f"{self.name} {vintage}: the files in {folder} cannot be read as {self.title} "
+                f"({type(error).__name__}: {what})."
+            ) from error
         out: dict[str, pl.DataFrame] = {}
         for table, schema in self.tables.items():
             frame = frames.get(table)

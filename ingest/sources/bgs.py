@@ -95,10 +95,7 @@ def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
     one_of("bgs_statistic_type_trans", ("Production",), raw, f"bgs {vintage}")
     one_of("sdmx_code", _STATUS, raw, f"bgs {vintage}")
     frame = raw.select(pl.col(column).alias(name) for name, column in _COLUMNS.items())
-    try:
-        frame = frame.with_columns(pl.col("year").str.slice(0, 4).cast(pl.Int32), pl.col("quantity").cast(pl.Float64))
-    except pl.exceptions.InvalidOperationError as error:
-        raise SourceChanged(f"bgs {vintage}: a year or quantity is no number ({error}).") from None
+    frame = frame.with_columns(_figures(frame, f"bgs {vintage}"))
     if (odd := frame.filter(pl.col("quantity").is_null() != (pl.col("status") == "O"))).height:
         raise SourceChanged(
             f"bgs {vintage}: a figure is missing without being marked so, or the reverse: {odd.row(0)}."
@@ -108,18 +105,38 @@ def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
     return {TABLE: frame.sort(_KEY)}
 
 
+def _figures(frame: pl.DataFrame, where: str) -> list[pl.Series]:
+    """Read year and quantity, both printed as text.
+
+    Raises:
+        SourceChanged: no year, or a quantity that is no finite number.
+    """
+    years = frame["year"].str.extract(r"^([0-9]{4})").cast(pl.Int32)
+    quantities = frame["quantity"].cast(pl.Float64, strict=False)
+    odd = years.is_null() | (frame["quantity"].is_not_null() & ~quantities.is_finite().fill_null(False))
+    if (found := frame.filter(odd)).height:
+        shown = found.select(*_KEY, "quantity").row(0, named=True)
+        raise SourceChanged(f"{where}: a year or quantity is no number, in {found.height} rows, first {shown}.")
+    return [years, quantities]
+
+
 def _features(path: Path) -> pl.DataFrame:
     try:
-        features = json.loads(path.read_text(encoding="utf-8"))["features"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceChanged(f"{path.name}: no collection of features ({error}).") from None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise SourceChanged(f"{path.name}: not JSON ({error}).") from None
+    features = content.get("features") if isinstance(content, dict) else None
+    if not isinstance(features, list):
+        raise SourceChanged(f"{path.name}: no collection of features, found {content!r:.80}.")
     rows = [properties_of(feature, path.name) for feature in features]
     texts = [
         {name: None if (value := row[name]) is None else str(value) for name in sorted(PROPERTIES)} for row in rows
     ]
-    return pl.DataFrame(texts, schema=dict.fromkeys(sorted(PROPERTIES), S)).with_columns(
-        pl.col(pl.String).replace("", None)
-    )
+    try:
+        frame = pl.DataFrame(texts, schema=dict.fromkeys(sorted(PROPERTIES), S))
+    except UnicodeError as error:
+        raise SourceChanged(f"{path.name}: a property that is no text ({error}).") from None
+    return frame.with_columns(pl.col(pl.String).replace("", None))
 
 
 def _export(path: Path) -> pl.DataFrame:

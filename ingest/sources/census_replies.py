@@ -21,8 +21,8 @@ S, COUNT = pl.String(), pl.Int64()
 LEVEL = "HS10"
 TOTAL = "-"
 # Schedule C: a country is four digits from 1000; a leading zero or 1XXX..7XXX is a group of them.
-COUNTRY = r"^[1-9]\d{3}$"
-GROUP = r"^(0\d{3}|\dXXX)$"
+COUNTRY = r"^[1-9][0-9]{3}$"
+GROUP = r"^(0[0-9]{3}|[0-9]XXX)$"
 ECHOED = ("COMM_LVL", "time")
 _DOLLAR = 1  # each printed figure is rounded to a whole dollar
 
@@ -59,10 +59,10 @@ def table_of(text: str | bytes, columns: Sequence[str], where: str) -> pl.DataFr
     """
     try:
         header, *rows = json.loads(text)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise SourceChanged(f"{where}: expected a JSON array of arrays with a header row ({error}).") from None
     if not isinstance(header, list) or any(not isinstance(row, list) or len(row) != len(header) for row in rows):
-        raise SourceChanged(f"{where}: expected every row to be an array as long as the header {header}.")
+        raise SourceChanged(f"{where}: expected every row to be an array as long as the header {header!r:.300}.")
     wanted = (*columns, *ECHOED)
     missing, unknown = [c for c in wanted if c not in header], [c for c in header if c not in wanted]
     if missing or unknown:
@@ -74,8 +74,9 @@ def table_of(text: str | bytes, columns: Sequence[str], where: str) -> pl.DataFr
             raise SourceChanged(f"{where}: the column {name} comes twice with other values.")
     try:
         return pl.DataFrame(found, schema=dict.fromkeys(found, S))
-    except TypeError as error:
-        raise SourceChanged(f"{where}: expected every value to be text ({error}).") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        told = " ".join(str(error).split())
+        raise SourceChanged(f"{where}: expected every value to be text ({told}).") from None
 
 
 def whole(frame: pl.DataFrame, names: Sequence[str], where: str, *, blank: Collection[str] = ()) -> pl.DataFrame:
@@ -86,7 +87,8 @@ def whole(frame: pl.DataFrame, names: Sequence[str], where: str, *, blank: Colle
     """
     for name in names:
         text = pl.col(name).fill_null("").str.strip_chars()
-        allowed = r"^-?\d*$" if name in blank else r"^-?\d+$"
+        # More digits are no dollars, and their sums would not hold them.
+        allowed = r"^(-?[0-9]{1,15})?$" if name in blank else r"^-?[0-9]{1,15}$"
         if (odd := frame.filter(~text.str.contains(allowed))).height:
             raise SourceChanged(f"{where}: {name} {odd[name][0]!r} is no whole number, in {odd.row(0, named=True)}.")
     return frame.with_columns(pl.col(name).str.strip_chars().replace("", None).cast(COUNT) for name in names)
@@ -112,8 +114,8 @@ def keyed(frame: pl.DataFrame, where: str) -> pl.DataFrame:
         SourceChanged: a code of another form, or a key twice.
     """
     for name, form in (
-        ("time", r"^\d{4}-(0[1-9]|1[0-2])$"),
-        ("hs10", r"^\d{10}$"),
+        ("time", r"^[0-9]{4}-(0[1-9]|1[0-2])$"),
+        ("hs10", r"^[0-9]{10}$"),
         ("country_code", f"{COUNTRY}|{GROUP}|^{TOTAL}$"),
     ):
         if (bad := frame.filter(~pl.col(name).str.contains(form).fill_null(False))).height:

@@ -23,6 +23,8 @@ TABLE = "raw_comtrade__trade"
 REPORTERS = "Reporters.json"
 ENVELOPE = ("elapsedTime", "count", "data", "error")
 S, N, F, B = pl.String(), pl.Int32(), pl.Float64(), pl.Boolean()
+MEASURED = (1e-9, 1e18)
+"""USD or kg that can be meant: what lies outside is a broken number, and no ratio of two of these overflows."""
 # A weight or quantity of 0 is how the publisher writes a missing one; null here.
 TRADE: dict[str, pl.DataType] = {
     "year": N,
@@ -50,6 +52,8 @@ _TYPES: dict[pl.DataType, set[type]] = {
     F: {int, float, type(None)},
     B: {bool, type(None)},
 }
+_NESTED = {dict, list}
+_LARGEST_CODE = 2**31 - 1
 KEY = ("year", "flow", "hs6", "reporter_m49", "partner_m49")
 
 
@@ -69,26 +73,34 @@ def reply_rows(text: str, where: str) -> list[dict[str, Any]]:
     Raises:
         FetchFailed: the publisher reports an error of its own.
         IncompletePull: ``count`` is not the number of rows.
-        SourceChanged: another envelope, or a new or missing column, by name.
+        SourceChanged: no JSON (NaN is none), another envelope, a new or missing column, by name, or a
+            value that is no single one.
     """
     if not text:
         return []
     try:
-        reply = json.loads(text)
-    except ValueError as error:
+        reply = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise SourceChanged(f"{where}: not JSON ({error}).") from None
     if not isinstance(reply, dict) or sorted(reply) != sorted(ENVELOPE) or not isinstance(reply["data"], list):
         found = sorted(reply) if isinstance(reply, dict) else type(reply).__name__
         raise SourceChanged(f"{where}: expected the envelope {list(ENVELOPE)} with a list as data, found {found}.")
     if reply["error"]:
-        raise FetchFailed(f"{where}: the publisher answers with an error: {redact(str(reply['error']))[:300]}")
+        raise FetchFailed(f"{where}: the publisher answers with an error: {redact(repr(reply['error']))[:300]}")
     rows: list[dict[str, Any]] = reply["data"]
     if reply["count"] != len(rows):
         raise IncompletePull(f"{where}: the publisher counts {reply['count']} rows, {len(rows)} came.")
     for row in rows:
         if not isinstance(row, dict) or row.keys() != columns().keys():
             _refuse_columns(row, where)
+        if not _NESTED.isdisjoint(map(type, row.values())):
+            odd = sorted(name for name, value in row.items() if type(value) in _NESTED)
+            raise SourceChanged(f"{where}: columns {odd} hold more than one value, {row[odd[0]]!r:.60}.")
     return rows
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"it holds {constant}, which is no number")
 
 
 def _refuse_columns(row: Any, where: str) -> None:
@@ -104,7 +116,7 @@ def table(rows: list[dict[str, Any]], where: str) -> pl.DataFrame:
     """Bring rows of a reply to the columns of the source table, without ``source`` and ``vintage``.
 
     Raises:
-        SourceChanged: a value is of another type than its column.
+        SourceChanged: a value is of another type than its column, or no number that can be meant.
         UnmappedValue: an HS edition that no row of the reference file names.
     """
     wanted = {becomes: column for column, becomes in columns().items() if becomes}
@@ -115,9 +127,25 @@ def table(rows: list[dict[str, Any]], where: str) -> pl.DataFrame:
         if odd := set(map(type, column)) - _TYPES[schema[name]]:
             kinds = sorted(kind.__name__ for kind in odd)
             raise SourceChanged(f"{where}: column {wanted[name]} holds {kinds}, expected {schema[name]}.")
-    return with_edition(pl.DataFrame(values, schema=schema)).with_columns(
+        _hold_numbers(column, schema[name], f"{where}: column {wanted[name]}")
+    try:
+        frame = pl.DataFrame(values, schema=schema)
+    except UnicodeError as error:
+        raise SourceChanged(f"{where}: a text that is no text ({error}).") from None
+    return with_edition(frame).with_columns(
         pl.when(pl.col(name) > 0).then(name).alias(name) for name in ("net_weight_kg", "qty")
     )
+
+
+def _hold_numbers(values: list[Any], kind: pl.DataType, where: str) -> None:
+    """Refuse numbers that cannot be meant, such as 1e400, which is read as infinity."""
+    least, most = MEASURED
+    if kind == N and (odd := [value for value in values if not 0 <= value <= _LARGEST_CODE]):
+        raise SourceChanged(f"{where} holds {str(odd[0])[:40]}, which is no code.")
+    if kind == F and (odd := [value for value in values if value and not least <= value <= most]):
+        raise SourceChanged(
+            f"{where} holds {str(odd[0])[:40]}, expected a finite number, zero or from {least:g} to {most:g}."
+        )
 
 
 def with_edition(frame: pl.DataFrame) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 from ingest.countries import countries
 from ingest.errors import BadInput, UnmappedValue
 from ingest.mapping import reference
+from ingest.sources.comtrade import MEASURED
 from ingest.transforms.mirror_revisions import edition_column, to_edition
 
 COLUMNS = ("year", "reporter", "partner", "hs6", "flow", "value_usd", "net_weight_kg")
@@ -19,6 +20,8 @@ FLOW_FILE = "mirror_flow_codes.csv"
 DROPPED_SCHEMA = {"reason": pl.String(), "rows": pl.Int64(), "value_usd": pl.Float64()}
 # Where a request did not ask for totals only, the row with these codes is the total.
 _TOTALS = {"partner2": "0", "customs": "C00", "mot": "0"}
+_NUMBERS = ("year", "value_usd", "net_weight_kg")
+_ESTIMATED = "is_net_weight_estimated"
 _SIDES = ["year", "exporter", "importer", "hs6", "side"]
 Kept = tuple[pl.DataFrame, list[pl.DataFrame]]
 
@@ -29,7 +32,7 @@ def usable_reports(reports: pl.DataFrame, target_edition: str) -> Kept:
     Args:
         reports: has ``COLUMNS``; M49 codes as Comtrade writes them, value in USD, net weight in kg.
             ``is_net_weight_estimated``, ``hs_edition`` or ``classification`` and ``partner2``,
-            ``customs``, ``mot`` are used where they are there.
+            ``customs``, ``mot`` are used where they are there; any other column is ignored.
         target_edition: edition the codes are brought to, where the reports name theirs.
 
     Returns:
@@ -69,46 +72,68 @@ def _counted(rows: pl.DataFrame) -> pl.DataFrame:
     return counted.select(list(DROPPED_SCHEMA))
 
 
-def _typed(reports: pl.DataFrame) -> pl.DataFrame:
-    """Hold the columns to their types; codes become text without leading zeros or blanks."""
+def _used(reports: pl.DataFrame) -> pl.DataFrame:
+    """Select the columns that are used: the caller's others may bear any name, also those made here."""
+    if not isinstance(reports, pl.DataFrame):
+        kind = type(reports).__name__
+        raise BadInput(f"trade reports: a {kind}; expected a polars DataFrame (collect() a LazyFrame first).")
     missing = [name for name in COLUMNS if name not in reports.columns]
     if missing:
         raise BadInput(f"trade reports: missing columns {missing}; expected {list(COLUMNS)}, found {reports.columns}.")
-    text = {name: pl.col(name).cast(pl.String).str.strip_chars() for name in ("reporter", "partner", "flow", "hs6")}
-    try:
-        frame = reports.with_columns(
-            pl.col("year").cast(pl.Int32),
-            pl.col("value_usd", "net_weight_kg").cast(pl.Float64),
-            *(text[name].str.replace(r"^0*(\d+)(\.0+)?$", "$1") for name in ("reporter", "partner")),
-            text["flow"].str.to_lowercase(),
-            # A numeric column has lost the leading zero of chapters 1 to 9.
-            text["hs6"].str.zfill(6) if reports["hs6"].dtype.is_integer() else text["hs6"],
-        )
-    except pl.exceptions.PolarsError as error:
-        raise BadInput(f"trade reports: a column does not hold numbers where it must: {error}") from None
-    _hold(frame, pl.col("year").is_null(), "year", "a year")
-    _hold(frame, ~pl.col("hs6").str.contains(r"^\d{6}$").fill_null(False), "hs6", "six digits")
+    optional = [edition_column(reports), _ESTIMATED, *_TOTALS]
+    return reports.select(*COLUMNS, *(name for name in optional if name in reports.columns))
+
+
+def _typed(reports: pl.DataFrame) -> pl.DataFrame:
+    """Hold the columns to their types; codes become text without leading zeros or blanks."""
+    used = _used(reports)
+    frame = used.with_columns(_number(one) if one.name in _NUMBERS else _text(one) for one in used)
+    numbered = [name for name in ("reporter", "partner", "partner2", "mot") if name in frame.columns]
+    codes = pl.col(numbered).str.replace(r"^0*([0-9]+)(\.0+)?$", "$1")
+    # A numeric column has lost the leading zero of chapters 1 to 9.
+    hs6 = pl.col("hs6").str.zfill(6) if used["hs6"].dtype.is_integer() else pl.col("hs6")
+    frame = frame.with_columns(codes, pl.col("flow").str.to_lowercase(), hs6)
+    year, (least, most) = pl.col("year"), MEASURED
+    _hold(frame, ~(year.is_between(1000, 9999) & (year == year.floor())).fill_null(False), "year", "a whole year")
+    _hold(frame, ~pl.col("hs6").str.contains(r"^[0-9]{6}$").fill_null(False), "hs6", "six digits")
     for name in ("value_usd", "net_weight_kg"):
-        _hold(frame, (pl.col(name) < 0) | ~pl.col(name).is_finite(), name, "a finite number, zero or more")
-    estimated = _estimated(frame)
-    reported = (pl.col("net_weight_kg") > 0) & ~estimated
-    return frame.with_columns(net_weight_kg=pl.when(reported).then(pl.col("net_weight_kg")))
+        sound = (pl.col(name) == 0) | pl.col(name).is_between(least, most)
+        _hold(frame, ~sound, name, f"a finite number, zero or from {least:g} to {most:g}")
+    reported = (pl.col("net_weight_kg") > 0) & ~_estimated(frame)
+    return frame.with_columns(year.cast(pl.Int32), net_weight_kg=pl.when(reported).then(pl.col("net_weight_kg")))
+
+
+def _number(values: pl.Series) -> pl.Series:
+    """Read numbers, also from text; nothing else (a date, true) is taken for one."""
+    text = values if values.dtype.is_numeric() else _text(values)
+    found = text.cast(pl.Float64, strict=False)
+    _hold(text.to_frame(), found.is_null() & text.is_not_null(), values.name, "a number")
+    return found
+
+
+def _text(values: pl.Series) -> pl.Series:
+    """Return plain values as text without blanks."""
+    try:
+        if not values.dtype.is_nested():
+            return values.cast(pl.String).str.strip_chars()
+    except pl.exceptions.PolarsError:
+        pass  # bytes and the like
+    raise BadInput(f"trade reports: {values.name} is of type {values.dtype}; expected plain numbers or text.")
 
 
 def _estimated(frame: pl.DataFrame) -> pl.Expr:
-    name = "is_net_weight_estimated"
-    if name not in frame.columns:
+    if _ESTIMATED not in frame.columns:
         return pl.lit(False)
-    marks = pl.col(name).cast(pl.String).str.to_lowercase()
-    _hold(frame, ~marks.is_in(["true", "false", "1", "0"]), name, "true or false")
-    return marks.is_in(["true", "1"]).fill_null(False)
+    marks = pl.col(_ESTIMATED).str.to_lowercase()
+    _hold(frame, ~marks.is_in(["true", "false", "1", "0", "1.0", "0.0"]), _ESTIMATED, "true or false")
+    return marks.is_in(["true", "1", "1.0"]).fill_null(False)
 
 
-def _hold(frame: pl.DataFrame, wrong: pl.Expr, column: str, expected: str) -> None:
+def _hold(frame: pl.DataFrame, wrong: pl.Expr | pl.Series, column: str, expected: str) -> None:
     odd = frame.filter(wrong)[column]
     if len(odd):
         values = odd.unique().sort().to_list()[:5]
-        raise BadInput(f"trade reports: {column} holds {values} in {len(odd)} rows; expected {expected}.")
+        raise BadInput(f"trade reports: {column} holds {values!r:.300} in {len(odd)} rows; expected {expected}.")
 
 
 def _flows(frame: pl.DataFrame) -> Kept:

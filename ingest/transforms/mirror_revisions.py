@@ -28,7 +28,8 @@ def to_edition(reports: pl.DataFrame, target: str = "HS2017") -> pl.DataFrame:
 
     Args:
         reports: has ``hs6``, ``value_usd``, ``net_weight_kg`` and ``hs_edition`` or
-            ``classification``: ``H0`` to ``H6`` or ``HS1992`` to ``HS2022``. Other columns stay.
+            ``classification``: ``H0`` to ``H6`` or ``HS1992`` to ``HS2022``. Other columns stay;
+            none may be called ``to_hs6``, ``weight`` or ``parts``.
         target: the edition wanted. From a later edition only one step back, HS2022 to HS2017, is on
             file; from an earlier one all steps are.
 

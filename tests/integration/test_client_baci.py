@@ -203,7 +203,7 @@ def test_a_passing_failure_gives_the_whole_release(
 
 LASTING = {
     "unavailable": (replay.status(503), FetchFailed, "503"),
-    "silence": (replay.silence, FetchFailed, "no answer"),
+    "silence": (replay.silence, FetchFailed, "no usable answer"),
     "reset": (replay.reset, FetchFailed, "broke off"),
     "long length": (replay.long_length, FetchFailed, "broke off"),
     "another host": (replay.elsewhere("http://elsewhere.invalid"), SourceChanged, "another host"),
@@ -233,7 +233,7 @@ def test_a_lasting_failure_of_the_file_is_one_clear_error_and_no_vintage(
     ("fault", "kind", "says"),
     [
         (replay.status(503), FetchFailed, "503"),
-        (replay.silence, FetchFailed, "no answer"),
+        (replay.silence, FetchFailed, "no usable answer"),
         (replay.drip, FetchFailed, "longer than"),
         (replay.truncated, FetchFailed, "breaks off"),
         (replay.status(204), FetchFailed, "breaks off"),

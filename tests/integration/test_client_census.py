@@ -186,7 +186,7 @@ def empty(_: Asked, reply: Reply) -> Reply:
 LASTING = {
     "unavailable": (replay.status(503), FetchFailed, "503"),
     "busy": (replay.status(429, Retry_After="0"), FetchFailed, "429"),
-    "silence": (replay.silence, FetchFailed, "no answer"),
+    "silence": (replay.silence, FetchFailed, "no usable answer"),
     "drip": (replay.drip, FetchFailed, "longer than"),
     "reset": (replay.reset, FetchFailed, "broke off"),
     "truncated": (replay.truncated, FetchFailed, "not whole JSON"),

@@ -77,9 +77,19 @@ def changed(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], **mo
     return replay.other(alter)
 
 
+def overflowing(_: Asked, reply: Reply) -> Reply:
+    assert isinstance(reply.body, bytes)
+    return dataclasses.replace(reply, body=reply.body.replace(b'"netWgt": 10.0', b'"netWgt": 1e400'))
+
+
 def each(**values: Any) -> replay.Fault:
     """Change every row."""
     return changed(lambda rows: [one | values for one in rows])
+
+
+def alone(**values: Any) -> replay.Fault:
+    """Answer with one row, changed."""
+    return changed(lambda rows: [rows[-1] | values])
 
 
 def test_every_recorded_year_of_chinese_imports_of_2846_is_read_and_adds_up(
@@ -240,6 +250,19 @@ LASTING = {
     "an envelope with more": (changed(lambda rows: rows, page=1), SourceChanged, "'page'"),
     "a new column": (each(portCode=1), SourceChanged, r"new columns \['portCode'\]"),
     "text for a number": (each(primaryValue="12"), SourceChanged, r"primaryValue holds \['str'\]"),
+    "NaN": (each(netWgt=float("nan")), SourceChanged, r"M/283691/all\.json: not JSON \(it holds NaN"),
+    "infinity": (each(primaryValue=float("inf")), SourceChanged, "not JSON .it holds Infinity"),
+    "a value that no computer holds": (each(primaryValue=10**400), SourceChanged, "primaryValue holds 1000.*finite"),
+    "a weight that no computer holds": (each(netWgt=10**400), SourceChanged, "netWgt holds 1000"),
+    "a number read as infinity": (replay.other(overflowing), SourceChanged, "netWgt holds inf"),
+    "a negative value": (each(primaryValue=-5.0), SourceChanged, "primaryValue holds -5.0"),
+    "a negative weight": (each(netWgt=-3.0), SourceChanged, "netWgt holds -3.0"),
+    "a partner beyond all codes": (alone(partnerCode=10**12), SourceChanged, "partnerCode holds 1000000000000"),
+    "a partner that is true": (alone(partnerCode=True), SourceChanged, r"partnerCode holds \['bool'\]"),
+    "a list for a code": (each(reporterCode=[1]), SourceChanged, r"\['reporterCode'\] hold more than one value"),
+    "an object where nothing is read": (each(mosCode={}), SourceChanged, r"\['mosCode'\] hold more than one"),
+    "half a character": (each(qtyUnitAbbr="\ud800"), SourceChanged, "no text"),
+    "rows that are null": (changed(lambda _: [None], count=1), SourceChanged, "missing columns"),
     "no value": (each(primaryValue=None), IncompletePull, "a flow without a value"),
     "another year": (each(refYear=2022), IncompletePull, "asked for refYear 2023, a row came with 2022"),
     "an unknown reporter": (each(reporterCode=999), SourceChanged, "reporter 999"),
@@ -331,6 +354,23 @@ def test_the_same_rows_have_one_fingerprint_however_they_were_asked_for(
     assert Comtrade().fingerprint(tmp_path / "d") not in prints
 
 
+def test_the_state_tells_what_is_asked_for_and_what_was_delivered(server: Replay) -> None:
+    Publisher(small()).serve(server)
+
+    def state(**asked: Any) -> str | None:
+        with Http(per_second=1000, settings=FAST) as http:
+            return Comtrade(**asked).plan(http, "2023").state
+
+    kept = state(codes=CODES)
+    assert kept == state(codes=[*CODES[::-1], CODES[0]], flows=("X", "M"))
+    grown = state(codes=(*CODES, "260300"))
+    fewer = state(codes=CODES, reporters=(56, 152))
+    listed = (56, 152, 156, 392, 842)
+    assert len({kept, grown, fewer, state(codes=CODES, flows=("M",)), state(codes=CODES, reporters=listed)}) == 5
+    server.misbehave(each(datasetChecksum=2), path="getDA")
+    assert state(codes=CODES) != kept
+
+
 def test_the_newest_year_is_the_one_that_nearly_all_reporters_have_delivered(
     server: Replay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,5 +384,7 @@ def test_the_newest_year_is_the_one_that_nearly_all_reporters_have_delivered(
         assert plan.edition == "2024"
         assert plan.state != Comtrade().plan(http, "2023").state
         assert plan.state == Comtrade().plan(http, "2024").state
+        monkeypatch.setenv("ORETRACE_COMTRADE_KEY", "right")
+        assert plan.state == Comtrade().plan(http, "2024").state, "the same rows come with a key and without"
         with pytest.raises(IncompletePull, match="no reporter has delivered this year"):
             Comtrade().plan(http, "2019")

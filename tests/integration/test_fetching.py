@@ -108,15 +108,50 @@ def test_what_the_publisher_revised_becomes_a_revision_that_live_mode_reads(bank
     assert frame["vintage"].unique().to_list() == ["2025-07-01"]
 
 
-def test_a_vintage_far_smaller_than_the_last_is_put_aside_until_it_is_accepted(bank: Bank) -> None:
+def test_a_vintage_far_smaller_than_the_last_waits_until_it_is_accepted(bank: Bank) -> None:
     bank.run("fetch", "worldbank")
     bank.serve(range(2022, 2024), updated="2025-10-01")
     code, said = bank.run("fetch", "worldbank")
     assert code == 1 and "bytes, expected" in said and "--any-size" in said
     assert bank.vintages() == ["2025-07-01"]
-    assert (bank.home.raw / "worldbank/.rejected-2025-10-01").is_dir()
+    assert (bank.home.raw / "worldbank/.partial-2025-10-01").is_dir()
+    asked = len(bank.server.asked)
     code, said = bank.run("fetch", "worldbank", "--any-size")
     assert code == 0 and bank.vintages() == ["2025-07-01", "2025-10-01"]
+    assert len(bank.server.asked) == asked + 1  # the listing only
+
+
+def test_a_listing_that_changed_without_new_content_is_remembered(bank: Bank) -> None:
+    bank.run("fetch", "worldbank")
+    sidecar = newest(bank.home.raw)["worldbank", "2025-07-01"].folder / "vintage.json"
+    said = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps(said | {"state": "an earlier listing"}))
+    assert "the same content as kept before" in bank.run("fetch", "worldbank")[1]
+    assert "the publisher lists nothing new" in bank.run("fetch", "worldbank")[1]
+    assert bank.vintages() == ["2025-07-01"] and json.loads(sidecar.read_text())["state"] == "an earlier listing"
+
+
+def test_a_kill_between_sidecar_and_vintage_is_begun_anew(bank: Bank) -> None:
+    bank.run("fetch", "worldbank")
+    kept = newest(bank.home.raw)["worldbank", "2025-07-01"].folder
+    kept.rename(kept.with_name(".partial-2025-07-01"))  # as if the last step had not come
+    assert bank.vintages() == []
+    assert bank.run("fetch", "worldbank")[0] == 0 and bank.vintages() == ["2025-07-01"]
+
+
+def test_a_broken_download_in_the_drop_folder_is_named_without_a_stack_trace(bank: Bank) -> None:
+    drop = bank.home.root / "drop" / "iea" / "2026"
+    drop.mkdir(parents=True)
+    (drop / "iea.json").write_text("{")
+    code, said = bank.run("fetch", "iea")
+    assert code == 1 and "cannot be read as" in said and bank.vintages() == []
+
+
+def test_a_raw_folder_that_is_a_file_is_named(bank: Bank) -> None:
+    bank.home.raw.mkdir(parents=True)
+    (bank.home.raw / "worldbank").write_text("")
+    code, said = bank.run("fetch", "worldbank")
+    assert code == 2 and "worldbank" in said and "ORETRACE_HOME" in said
 
 
 def test_a_total_that_does_not_match_is_one_error_and_no_vintage(bank: Bank) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from datetime import date
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from ingest.countries import countries
 from ingest.errors import BadInput, UnmappedValue
 from ingest.mapping import reference
+from ingest.sources.comtrade import MEASURED
 from ingest.transforms.mirror import FLOW_SCHEMA, KEY, reconcile, reconcile_with_counts
 from ingest.transforms.mirror_parameters import parameters
 from ingest.transforms.mirror_reports import COUNTRY_FILE, country_codes
@@ -268,14 +270,96 @@ def test_a_missing_column_is_named(column: str) -> None:
         ({"value_usd": -1.0}, BadInput, "value_usd holds \\[-1.0\\]"),
         ({"value_usd": float("nan")}, BadInput, "value_usd holds"),
         ({"net_weight_kg": -1.0}, BadInput, "net_weight_kg holds"),
-        ({"year": "soon"}, BadInput, "does not hold numbers"),
+        ({"year": "soon"}, BadInput, "year holds \\['soon'\\] in 1 rows; expected a number"),
+        ({"year": 2022.7}, BadInput, "year holds \\[2022.7\\] in 1 rows; expected a whole year"),
+        ({"year": date(2022, 1, 1)}, BadInput, "year holds \\['2022-01-01'\\]"),
+        ({"year": True}, BadInput, "year holds \\['true'\\]"),
+        ({"value_usd": "abc\ndef"}, BadInput, "value_usd holds .*expected a number"),
+        ({"value_usd": [1.0]}, BadInput, "value_usd is of type List"),
+        ({"value_usd": 5e-324}, BadInput, "value_usd holds"),
+        ({"value_usd": 1e300}, BadInput, "value_usd holds"),
+        ({"net_weight_kg": float("inf")}, BadInput, "net_weight_kg holds"),
+        ({"hs6": [1]}, BadInput, "hs6 is of type List"),
+        ({"is_net_weight_estimated": 0.5}, BadInput, "is_net_weight_estimated holds"),
         ({"classification": "S4"}, BadInput, "classification: \\['S4'\\] is no edition"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(change: dict, error: type, message: str) -> None:
     table = frame([exported(1.0)]).with_columns(**{name: pl.lit(value) for name, value in change.items()})
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as caught:
         reconcile(table)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_frame_in_memory_is_refused_with_what_to_do() -> None:
+    with pytest.raises(BadInput, match="a LazyFrame; expected a polars DataFrame"):
+        reconcile(frame([exported(1.0)]).lazy())  # type: ignore[arg-type]
+
+
+ESTABLISHED = {"hs_edition": "HS2022", "classification": "H6", "is_net_weight_estimated": False}
+ESTABLISHED |= {"partner2": 0, "customs": "C00", "mot": 0}
+# Every name that the steps of the reconciliation give a column, and some of their results.
+MADE_INSIDE = (
+    *("reporter_iso3", "partner_iso3", "side", "reason", "total", "split_code", "exporter", "importer", "iso3"),
+    *("to_hs6", "weight", "parts", "weight_kg", "unit", "away", "odd_weight", "code", "drop_reason", "rows", "found"),
+    *("export_usd", "import_usd", "markup", "variance", "imputed", "hs6_right", "reason_right", "literal", "flags"),
+)
+
+
+@pytest.mark.parametrize("edition", [{}, {"classification": "H6"}, {"hs_edition": "HS2022"}], ids=str)
+@pytest.mark.parametrize("name", MADE_INSIDE)
+def test_a_further_column_changes_nothing_even_under_a_name_that_is_used_inside(name: str, edition: dict) -> None:
+    plain = frame([*noisy_world(worst=US)[:60], exported(5.0, hs6="811291"), imported(7.0, hs6="811291")])
+    plain = plain.with_columns(**{column: pl.lit(value) for column, value in edition.items()})
+    for value in ("zzz", 1.0, True, None):
+        assert reconcile(plain.with_columns(pl.lit(value).alias(name))).equals(reconcile(plain))
+
+
+@given(st.text(max_size=12).filter(lambda name: name not in {*frame([]).columns, *ESTABLISHED}), st.integers())
+@settings(max_examples=40, deadline=None)
+def test_a_further_column_of_any_name_changes_nothing(name: str, value: int) -> None:
+    plain = frame([exported(5.0), imported(7.0, kg=2.0)], hs_edition=["HS2022"] * 2)
+    assert reconcile(plain.with_columns(pl.lit(value % 1000).alias(name))).equals(reconcile(plain))
+
+
+def test_an_edition_is_taken_from_hs_edition_before_classification() -> None:
+    plain = frame([exported(5.0)], hs_edition=["HS2022"])
+    assert reconcile(plain.with_columns(classification=pl.lit("zzz"))).equals(reconcile(plain))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["M", "X"]),
+            st.sampled_from([CN, JP, US, DE]),
+            st.sampled_from([CN, JP, US, DE]),
+            st.sampled_from([*MEASURED, 1.0]),
+            st.sampled_from([None, *MEASURED, 1.0]),
+        ),
+        min_size=1,
+        max_size=25,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_the_widest_figures_that_are_let_in_give_finite_results(found: list[tuple]) -> None:
+    rows: list[Row] = [(2022, reporter, partner, HS, side, usd, kg) for side, reporter, partner, usd, kg in found]
+    result = reconcile_with_counts(frame(rows))
+    for table in (result.flows, result.reporters, result.markup):
+        for name, kind in table.schema.items():
+            if kind == pl.Float64:
+                assert table[name].drop_nulls().is_finite().all(), name
+
+
+@pytest.mark.parametrize("marks", [[True, False], [1, 0], [1.0, 0.0], ["True", "0"]], ids=str)
+def test_an_estimate_may_be_marked_by_a_number_or_a_word(marks: list[object]) -> None:
+    rows = [exported(10.0, kg=5.0), exported(10.0, DE, kg=5.0)]
+    found = reconcile(frame(rows, is_net_weight_estimated=marks)).sort("exporter")
+    assert found["flags"].str.contains("imputed_weight").to_list() == [True, False]
+
+
+def test_totals_are_known_by_their_codes_also_as_decimals() -> None:
+    rows = [exported(100.0), exported(120.0)]
+    assert only(rows, partner2=[0.0, 842.0], customs=["C00", "C00"], mot=[0.0, 0.0])["value_usd"] == 100.0
 
 
 def test_values_that_are_no_trade_are_counted_by_reason() -> None:
