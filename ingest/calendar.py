@@ -1,11 +1,12 @@
 """When publishers release: the calendar as data, and what is due.
 
 What belongs here: reading ``reference/source_calendar.csv`` and comparing it with what is kept. What
-does not: schedules (``orchestration``).
+does not: Dagster's schedules and partitions made of it (``orchestration``).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -17,17 +18,64 @@ from ingest.home import REFERENCE
 from ingest.sources import sources
 
 CADENCES = ("yearly", "monthly", "weekly", "irregular")
+PARTITIONS = ("year", "month", None)
 
 
 @dataclass(frozen=True)
 class Release:
-    """When a publisher releases: ``cadence``, with month and day of a yearly one, the day of a monthly one."""
+    """When a publisher releases, and how often it is asked; one row of the calendar.
+
+    Attributes:
+        source: name of the source.
+        cadence: ``yearly``, ``monthly``, ``weekly`` or ``irregular``.
+        month: month of a yearly release.
+        day: day of a yearly or monthly one; the first day on which it may be out.
+        partition: ``year`` or ``month`` where editions are fetched one by one, None where there is one only.
+        first: the first edition that can be fetched, ``2010`` or ``2010-01``.
+        ahead: editions beyond the last whole year or month: 1 where a release is named by its own year,
+            -1 where the newest month takes another month to come out.
+        again: how many editions before the newest the publisher still revises.
+        cron: times to ask at, several with ``;`` between them; None for publishers that cannot be asked.
+        timezone: of ``cron``.
+        look_hours: least hours between two looks beside ``cron``.
+        stale_days: after how many days without a new vintage something is wrong.
+        note: why.
+    """
 
     source: str
     cadence: str
     month: int | None
     day: int | None
     note: str
+    partition: str | None = None
+    first: str | None = None
+    ahead: int | None = None
+    again: int | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    look_hours: int | None = None
+    stale_days: int | None = None
+
+    @property
+    def crons(self) -> list[str]:
+        """The times to ask at, one expression each."""
+        return [part.strip() for part in (self.cron or "").split(";") if part.strip()]
+
+    def partition_of(self, edition: str) -> str | None:
+        """Return the partition that an edition belongs to: ``2026`` of ``V202601``; None where there are none."""
+        pattern = {"year": r"\d{4}", "month": r"\d{4}-\d\d", None: ""}[self.partition]
+        found = re.search(pattern, edition)
+        return found[0] if found and self.partition else None
+
+    def earlier(self, edition: str) -> list[str]:
+        """Return the editions before one that the publisher still revises, newest first."""
+        if self.partition is None:
+            return []
+        if self.partition == "year":
+            return [str(int(edition) - back) for back in range(1, (self.again or 0) + 1)]
+        count = int(edition[:4]) * 12 + int(edition[5:]) - 1
+        months = (count - back for back in range(1, (self.again or 0) + 1))
+        return [f"{month // 12:04}-{month % 12 + 1:02}" for month in months]
 
     def last_before(self, today: date) -> date | None:
         """Return the latest regular release day up to ``today``; None for an irregular publisher."""
@@ -55,12 +103,16 @@ def calendar() -> dict[str, Release]:
     """Return the release calendar by source.
 
     Raises:
-        UnmappedValue: a source without a row, or an unknown cadence.
+        UnmappedValue: a source without a row, or an unknown cadence or partition.
     """
-    table = pl.read_csv(REFERENCE / "source_calendar.csv", schema_overrides={"month": pl.Int32, "day": pl.Int32})
-    found = {row["source"]: Release(**row) for row in table.iter_rows(named=True)}
+    table = pl.read_csv(REFERENCE / "source_calendar.csv", infer_schema=False)
+    numbers = ("month", "day", "ahead", "again", "look_hours", "stale_days")
+    rows = table.with_columns(pl.col(numbers).cast(pl.Int32)).iter_rows(named=True)
+    found = {row["source"]: Release(**row) for row in rows}
     if lost := sorted(set(sources()) - set(found)):
         raise UnmappedValue("source", lost, "source_calendar.csv")
     if odd := sorted({item.cadence for item in found.values()} - set(CADENCES)):
         raise UnmappedValue(f"cadence (known: {', '.join(CADENCES)})", odd, "source_calendar.csv")
+    if odd := sorted({str(item.partition) for item in found.values()} - set(map(str, PARTITIONS))):
+        raise UnmappedValue("partition (known: year, month or none)", odd, "source_calendar.csv")
     return found

@@ -23,6 +23,10 @@ class BadInput(OretraceError):
     exit_code = 2
 
 
+class Busy(BadInput):
+    """Another process is at the same work; when it has ended, the same command does it."""
+
+
 class UnmappedValue(OretraceError):
     """A publisher's value that no row of a reference file covers."""
 
@@ -48,3 +52,7 @@ class KeyRefused(OretraceError):
 
 class IncompletePull(OretraceError):
     """A pull does not add up to what the publisher says it holds; it is kept aside and never used."""
+
+
+class NotOut(IncompletePull):
+    """The publisher has not released that edition yet; nothing is wrong."""

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from ingest.attempts import attempt
 from ingest.clients import clients
 from ingest.clients.base import Client, Plan, Proof, write_text
-from ingest.errors import BadInput, IncompletePull, SourceChanged
+from ingest.errors import BadInput, IncompletePull, NotOut, SourceChanged
 from ingest.home import Home
 from ingest.net.session import Http
 from ingest.vintages import (
@@ -42,7 +44,8 @@ class Fetched:
     Attributes:
         source: name of the source.
         edition: name of the edition.
-        outcome: ``kept``, ``unchanged`` (the publisher has nothing new) or ``planned`` (dry run).
+        outcome: ``kept``, ``unchanged`` (the publisher has nothing new), ``not out`` (of the newest edition, where
+            the publisher is late) or ``planned`` (dry run).
         vintage: the vintage, None where a dry run would make one.
         note: what the plan or the proof says, one line.
     """
@@ -87,6 +90,7 @@ def fetch(
         BadInput: unknown source or edition, or another process fetches this source.
         FetchFailed: the publisher does not answer as it should; try again later.
         KeyRefused, SourceChanged, IncompletePull: trying again does not help; nothing was kept.
+        NotOut: an edition that was asked for by name is not released yet.
     """
     known_source(source)
     client = clients().get(source)
@@ -99,11 +103,22 @@ def fetch(
         only_writer(home.raw, source),
         Http(cache, per_second=client.per_second, key=client.key, hosts=client.hosts) as http,
     ):
-        wanted = _wanted(home, client, years, months, today or datetime.now(UTC).date())
-        return [_fetch_edition(home, client, http, edition, dry_run, any_size, say) for edition in wanted]
+        wanted = wanted_editions(home, client, years, months, today or datetime.now(UTC).date())
+        out: list[Fetched] = []
+        outcomes: list[str] = []
+        with nullcontext() if dry_run else attempt(home.raw, source, outcomes):
+            for edition in wanted:
+                try:
+                    out.append(_fetch_edition(home, client, http, edition, dry_run, any_size, say))
+                except NotOut as error:
+                    if years or months or edition is None:
+                        raise
+                    out.append(Fetched(source, edition, "not out", None, str(error)))
+                outcomes.append(out[-1].outcome)
+        return out
 
 
-def _wanted(
+def wanted_editions(
     home: Home, client: Client, years: Sequence[int], months: Sequence[str], today: date
 ) -> Sequence[str | None]:
     """Editions to fetch; for a monthly source also the months since the last one kept, so that none is skipped."""
@@ -137,7 +152,7 @@ def _fetch_edition(
     last = newest(home.raw).get((client.source, plan.edition))
     listed = sum(item.size or 0 for item in plan.items)
     note = f"{len(plan.items)} file(s) or request(s)" + (f", {listed:,} bytes as listed" if listed else "")
-    if last is not None and plan.state is not None and plan.state in (last.sidecar.get("state"), _noted(last)):
+    if last is not None and lists_nothing_new(plan, last):
         return Fetched(client.source, plan.edition, "unchanged", last, "the publisher lists nothing new")
     if dry_run:
         return Fetched(client.source, plan.edition, "planned", last, note)
@@ -161,6 +176,11 @@ def _fetch_edition(
             _note(last, plan.state)
         return Fetched(client.source, plan.edition, "unchanged", last, "the same content as kept before")
     return Fetched(client.source, plan.edition, "kept", vintage, f"{proof.rows:,} rows; {'; '.join(proof.checks)}")
+
+
+def lists_nothing_new(plan: Plan, last: Vintage) -> bool:
+    """Return whether the publisher lists what was kept last; False also where it says nothing of its content."""
+    return plan.state is not None and plan.state in (last.sidecar.get("state"), _noted(last))
 
 
 def _noted(vintage: Vintage) -> str | None:

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from ingest.embedded import read_snapshot_table, snapshot_package
+from ingest.errors import BadInput
 from ingest.home import PROJECT, REFERENCE, Home
 from ingest.sources import sources
 from ingest.sources.base import Source
 from ingest.vintages import Vintage, newest, verify_files
 
-MODES = ("snapshot", "live")
+Mode = Literal["snapshot", "live"]
+MODES: tuple[Mode, ...] = ("snapshot", "live")
+VARIABLE = "ORETRACE_MODE"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,19 @@ class Used:
     edition: str
     origin: str
     vintage: Vintage | None = None
+
+
+def default_mode() -> Mode:
+    """Return the mode that the environment names in ``ORETRACE_MODE``; ``snapshot`` when it names none.
+
+    Raises:
+        BadInput: another word.
+    """
+    named = os.environ.get(VARIABLE) or "snapshot"
+    for mode in MODES:
+        if mode == named:
+            return mode
+    raise BadInput(f"{VARIABLE}={named!r}: expected one of {', '.join(MODES)}.")
 
 
 def choose(home: Home, mode: str) -> dict[str, list[Used]]:

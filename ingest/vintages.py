@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ingest.errors import BadInput, OretraceError
+from ingest.errors import BadInput, Busy, OretraceError
 from ingest.sources import sources
 from ingest.sources.base import Source
 
@@ -85,7 +85,7 @@ def only_writer(raw: Path, source: str) -> Iterator[Path]:
     """Hold the lock of a source's raw folder, which is made; it falls with the process, however that ends.
 
     Raises:
-        BadInput: another process holds it.
+        Busy: another process holds it.
     """
     folder = raw / source
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def only_writer(raw: Path, source: str) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BadInput(f"another process is fetching {source} into {folder}; wait for it to end.") from None
+            raise Busy(f"another process is fetching {source} into {folder}; wait for it to end.") from None
         yield folder
 
 

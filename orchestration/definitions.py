@@ -1,4 +1,4 @@
-"""Everything Dagster sees: assets of all layers, the gate's checks, the job ``refresh``.
+"""Everything Dagster sees: assets of all layers, the gate's checks, jobs, schedules, sensors.
 
 What belongs here: putting the parts together. What does not: the parts.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import dagster as dg
 
 from ingest.home import Home
+from ingest.live import default_mode
 from orchestration import dbt
-from orchestration.assets import assessed, canonical, covered, disrupted, diversified, raw, traced
+from orchestration.assets import assessed, canonical, covered, disrupted, diversified, raw, traced, vintages
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
 from orchestration.resources import Publishers
+from orchestration.schedules import schedules
 
 
 def build_definitions() -> dg.Definitions:
@@ -23,6 +25,7 @@ def build_definitions() -> dg.Definitions:
     marts = mart_keys(dbt_build, dbt.load_manifest(home))
     return dg.Definitions(
         assets=[
+            *vintages.assets(),
             *raw.assets(),
             *canonical.assets(),
             *traced.assets(),
@@ -37,11 +40,13 @@ def build_definitions() -> dg.Definitions:
         jobs=[
             dg.define_asset_job(
                 "refresh",
-                selection=dg.AssetSelection.all(),
+                selection=dg.AssetSelection.all() - dg.AssetSelection.groups(vintages.LAYER),
                 description="The whole job: read (embedded or live), transform, trace, model, audit, publish.",
-            )
+            ),
+            *vintages.jobs(),
         ],
-        resources={"publishers": Publishers()},
+        schedules=schedules(),
+        resources={"publishers": Publishers(mode=default_mode())},
         # One process: start-up of a process per step would triple the run time.
         executor=dg.in_process_executor,
     )

@@ -21,7 +21,7 @@ class Publishers(dg.ConfigurableResource[None]):
 
     Attributes:
         mode: ``snapshot`` reads the embedded figures only; ``live`` reads the newest complete raw
-            vintages, and embedded figures where there are none.
+            vintages, and embedded figures where there are none. ``ORETRACE_MODE`` gives the default.
         offline: in live mode, use what was fetched before and touch no network.
     """
 

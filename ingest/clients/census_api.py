@@ -23,7 +23,7 @@ from urllib.parse import urlencode, urlsplit
 import polars as pl
 
 from ingest.clients.base import Client, Item, Plan, Proof, write_text
-from ingest.errors import BadInput, IncompletePull, KeyRefused, SourceChanged
+from ingest.errors import BadInput, IncompletePull, KeyRefused, NotOut, SourceChanged
 from ingest.net.keys import Key, redact
 from ingest.net.session import LARGEST_ANSWER, Broken, Http
 from ingest.sources.census import used_codes
@@ -159,7 +159,7 @@ class CensusClient(Client):
         """Ask for the totals by heading: they say whether the month is out, what to ask, and if anything is new.
 
         Raises:
-            IncompletePull: the month is not out.
+            NotOut: the month is not out.
             FetchFailed, KeyRefused, SourceChanged: as ``ask``.
         """
         edition = edition or self.editions((), (), datetime.now(UTC).date())[0]
@@ -170,7 +170,7 @@ class CensusClient(Client):
             listing = self._listing(direction, month)
             text = ask(http, listing)
             if text is None:
-                raise IncompletePull(f"{shown(listing)}: no data; Census has not released {direction} of {month} yet.")
+                raise NotOut(f"{shown(listing)}: no data; Census has not released {direction} of {month} yet.")
             found[direction] = totals_of(text, asked, month, shown(listing))
             items += [listing, *(self._item(direction, heading, month) for heading in found[direction])]
         usd = {

@@ -25,7 +25,7 @@ import polars as pl
 
 from ingest.clients.base import Client, Item, Plan, Proof, write_text
 from ingest.clients.comtrade_requests import KEYED, PATH, PREVIEW, Endpoint, Request, hold, roots
-from ingest.errors import BadInput, IncompletePull, SourceChanged
+from ingest.errors import BadInput, IncompletePull, NotOut, SourceChanged
 from ingest.mapping import reference
 from ingest.net.keys import Key
 from ingest.net.session import Http
@@ -92,7 +92,7 @@ class Comtrade(Client):
 
         Raises:
             BadInput: no year.
-            IncompletePull: no reporter has delivered that year.
+            NotOut: no reporter has delivered that year.
         """
         if edition is not None and not re.fullmatch(r"\d{4}", edition):
             raise BadInput(f"comtrade: edition {edition!r} is no year.")
@@ -101,7 +101,7 @@ class Comtrade(Client):
         year = _newest(listed) if edition is None else int(edition)
         there = listed.filter(pl.col("year") == year)
         if there.is_empty():
-            raise IncompletePull(f"comtrade {year}: no reporter has delivered this year yet. No vintage was made.")
+            raise NotOut(f"comtrade {year}: no reporter has delivered this year yet. No vintage was made.")
         door = self._door()
         requests = self._roots(year, door)
         lists = [] if self.reporters else [Item(REPORTERS, f"{self.url}/files/v1/app/reference/{REPORTERS}")]

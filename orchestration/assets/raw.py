@@ -12,12 +12,14 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
+from ingest.clients import clients
 from ingest.home import Home
 from ingest.live import choose, note_used, read_tables
 from ingest.sources import sources
 from ingest.sources.base import Source
 from ingest.vintages import sha256_of
 from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.vintages import vintage_key
 from orchestration.resources import Publishers
 
 
@@ -39,6 +41,7 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
     specs = [
         dg.AssetSpec(
             dg.AssetKey(["raw", table]),
+            deps=[vintage_key(source.name)] if source.name in clients() else [],
             group_name="raw",
             kinds={"polars", "parquet"},
             owners=OWNERS,

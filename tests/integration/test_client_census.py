@@ -407,10 +407,10 @@ def test_a_pull_that_does_not_add_up_is_kept_aside(
     assert [path.name for path in (home.raw / "census_monthly").iterdir() if path.is_dir()] == [".rejected-2025-01"]
 
 
-def test_months_are_due_on_the_release_day_of_the_second_month_after() -> None:
+def test_months_are_due_on_the_first_possible_release_day_of_the_second_month_after() -> None:
     due = MONTHLY.editions
-    assert due((), (), date(2025, 3, 7)) == ["2024-12"]
-    assert due((), (), date(2025, 3, 8)) == ["2025-01"]
+    assert due((), (), date(2025, 3, 3)) == ["2024-12"]
+    assert due((), (), date(2025, 3, 4)) == ["2025-01"]
     assert due((), (), date(2026, 1, 8)) == ["2025-11"]
     assert due((), (), date(2026, 2, 1)) == ["2025-11"]
     assert due([2025], (), date(2025, 5, 30)) == ["2025-01", "2025-02", "2025-03"]

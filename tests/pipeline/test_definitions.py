@@ -12,9 +12,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ingest.clients import clients
+from ingest.sources import table_owner
+
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-LAYERS = {"raw", "canonical", "traced", "staging", "intermediate", "marts", "published"}
+LAYERS = {"vintage", "raw", "canonical", "traced", "staging", "intermediate", "marts", "published"}
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -57,6 +60,49 @@ def test_publication_waits_for_a_blocking_gate_on_every_mart(graph: dg.Definitio
     for mart in marts:
         check = assets.get(dg.AssetCheckKey(mart, "gate"))
         assert check.blocking, mart
+
+
+def test_schedules_and_sensors_start_jobs_that_exist_and_no_two_things_share_a_name(graph: dg.Definitions) -> None:
+    jobs = {job.name for job in graph.resolve_all_job_defs()}
+    repository = graph.get_repository_def()
+    ticking = [*repository.schedule_defs, *repository.sensor_defs]
+    assert len(repository.schedule_defs) == len(clients())
+    names = [item.name for item in ticking]
+    assert len({*names, *jobs}) == len(names) + len(jobs)
+    for item in ticking:
+        targets = {item.job_name} if isinstance(item, dg.ScheduleDefinition) else {job.job_name for job in item.targets}
+        assert targets <= jobs, item.name
+
+
+def test_a_job_is_of_one_kind_of_partitions_and_the_whole_job_of_none(graph: dg.Definitions) -> None:
+    assets = graph.resolve_asset_graph()
+    for job in graph.resolve_all_job_defs():
+        if job.name.startswith("__"):
+            continue
+        kinds = {assets.get(key).partitions_def for key in job.asset_layer.executable_asset_keys}
+        assert len(kinds) == 1, job.name
+    refresh = graph.resolve_job_def("refresh").asset_layer.executable_asset_keys
+    vintages = {key for key in assets.materializable_asset_keys if key.path[0] == "vintage"}
+    assert refresh == assets.materializable_asset_keys - vintages
+    assert {key.path[1] for key in vintages} == set(clients())
+
+
+def test_a_table_of_a_publisher_that_answers_over_http_depends_on_its_vintages(graph: dg.Definitions) -> None:
+    assets = graph.resolve_asset_graph()
+    for table, source in table_owner().items():
+        expected = {dg.AssetKey(["vintage", source])} if source in clients() else set()
+        assert assets.get(dg.AssetKey(["raw", table])).parent_keys == expected, table
+
+
+def test_nothing_but_the_network_is_tried_again(graph: dg.Definitions) -> None:
+    """A transform that failed fails again; a gate that is asked twice is no gate."""
+    retried = {
+        node.name
+        for job in graph.resolve_all_job_defs()
+        for node in job.nodes
+        if node.definition.retry_policy or node.retry_policy
+    }
+    assert retried == {f"vintage__{source}" for source in clients()}
 
 
 def test_both_ways_to_load_the_definitions_give_the_same_keys(tmp_path: Path, graph: dg.Definitions) -> None:
