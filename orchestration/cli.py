@@ -14,6 +14,7 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
+from orchestration.cli_backup import backup, restore
 from orchestration.cli_scenario import scenario
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
@@ -234,6 +235,8 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
+cli.add_command(backup)
+cli.add_command(restore)
 cli.add_command(scenario)
 
 
