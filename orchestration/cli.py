@@ -15,6 +15,7 @@ import click
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
 from orchestration.cli_backup import backup, restore
+from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
@@ -101,46 +102,6 @@ def show_dependence(importer: str, material: str, stage: str | None, year: int |
         )
     else:
         render.write_frame(stages.join(suppliers, on=["stage", "year"], how="left", suffix="_supplier"), form)
-
-
-@cli.command()
-def releases() -> None:
-    """List the releases, newest first; the published one is marked."""
-    from orchestration.publish import current_release, list_releases
-
-    home = Home.from_environment()
-    current = current_release(home.warehouse)
-    found = list(list_releases(home.warehouse))
-    if not found:
-        raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
-    for release, package in found:
-        mark = "*" if current and release.version == current.version else " "
-        size = sum(item["bytes"] for item in package["resources"]) / 1e6
-        print(f"{mark} {release.version}  {len(package['resources'])} files  {size:.1f} MB  {release.folder}")
-
-
-@cli.command()
-@click.argument("version")
-def rollback(version: str) -> None:
-    """Point the published file back at VERSION (see: oretrace releases)."""
-    from orchestration.publish import rollback as point_back
-
-    release = point_back(Home.from_environment().warehouse, version)
-    print(f"published: {release.version}")
-
-
-@cli.command()
-def verify() -> None:
-    """Recompute every hash of every release; exit code 1 names each file that changed."""
-    from orchestration.publish import verify as verify_all
-
-    home = Home.from_environment()
-    count, wrong = verify_all(home.warehouse)
-    if not count:
-        raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
-    if wrong:
-        raise OretraceError("\n".join(wrong))
-    print(f"{count} release(s) are as they were published.")
 
 
 @cli.command()
@@ -235,9 +196,8 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-cli.add_command(backup)
-cli.add_command(restore)
-cli.add_command(scenario)
+for command in (backup, restore, releases, rollback, verify, scenario):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -1,104 +1,65 @@
-"""Publication: certificate, refusal, releases, atomic swap, rollback, verification.
+"""Publication: an audited candidate becomes the release that readers see, or is refused.
 
-What belongs here: the publish protocol of the warehouse. What does not: what a good figure is
-(``expectations``) and how a release is compared with the last (``release_diff``).
+What belongs here: the publish protocol, rollback, and removing old releases. What does not: what a good
+figure is (``expectations``), what is compared (``release_diff``), the layout (``releases``) and hashes
+(``integrity``).
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ingest.errors import BadInput, OretraceError
-from ingest.home import PROJECT
 from ingest.vintages import sha256_of
+from orchestration.certificate import CERTIFICATE, PublishRefused, read_certificate, write_certificate
+from orchestration.integrity import CHECKSUMS, package_of, resource_hashes, seal, verify, verify_release
 from orchestration.release_diff import compare, diff_as_markdown, quoted
+from orchestration.releases import (
+    LINK,
+    PACKAGE,
+    Release,
+    complete_releases,
+    current_release,
+    folder_of,
+    fsync,
+    list_releases,
+    next_version,
+    only_publisher,
+    partial_folder,
+    point_at,
+    remove_release,
+    swapped_links,
+)
 
-LINK = "oretrace.duckdb"
-CERTIFICATE = "certificate.json"
-PACKAGE = "datapackage.json"
+# One door for the rest of the program.
+__all__ = [
+    "Dresser", "PublishRefused", "Release", "current_release", "fingerprint", "list_releases", "prune", "publish",
+    "rollback", "verify", "verify_release", "write_certificate",
+]  # fmt: skip
 
-
-class PublishRefused(OretraceError):
-    """The candidate has no matching, passing certificate; what is published stays."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """A published version.
-
-    Attributes:
-        version: time and start of the content hash, e.g. ``20261122T101500Z-1a2b3c4d``.
-        folder: ``warehouse/releases/<version>``.
-        unchanged: True when the candidate holds the same marts as the current release, which then stays.
-    """
-
-    version: str
-    folder: Path
-    unchanged: bool = False
-
-    @property
-    def database(self) -> Path:
-        """The release's DuckDB file."""
-        return self.folder / LINK
+# Adds files to a release before it is sealed: gets its folder, in which the database, the Parquet files, the
+# certificate, the diff and the data package are complete and must stay as they are.
+Dresser = Callable[[Path], None]
 
 
-def write_certificate(
-    path: Path, candidate: Path, *, run_id: str, report: Mapping[str, Any], vintages: Any, sources: Any = None
-) -> None:
-    """Write the certificate of an audited candidate, atomically.
-
-    Args:
-        path: where to.
-        candidate: the audited DuckDB file; its hash is what the certificate vouches for.
-        run_id: the run that audited it.
-        report: the gate's report, with ``passed`` and the checks.
-        vintages: source vintages the candidate was made of.
-        sources: by source, the editions that were read, live or embedded, and what could not be fetched.
-    """
-    content = {
-        "candidate_sha256": sha256_of(candidate),
-        "passed": bool(report["passed"]),
-        "run_id": run_id,
-        "git_commit": _git_commit(),
-        "audited": datetime.now(UTC).isoformat(timespec="seconds"),
-        "vintages": vintages,
-        "sources": sources or {},
-        "gate": report,
-    }
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1, default=str) + "\n")
-    _fsync(partial)
-    partial.replace(path)
-
-
-def _git_commit() -> str | None:
-    """Read the commit without calling git, which need not be installed where the job runs."""
-    head = PROJECT / ".git" / "HEAD"
-    if not head.is_file():
-        return None
-    text = head.read_text().strip()
-    if not text.startswith("ref: "):
-        return text
-    name = text.removeprefix("ref: ")
-    loose = PROJECT / ".git" / name
-    if loose.is_file():
-        return loose.read_text().strip()
-    packed = PROJECT / ".git" / "packed-refs"
-    lines = packed.read_text().splitlines() if packed.is_file() else []
-    return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
-
-
-def publish(candidate: Path, certificate: Path, target: Path, *, licences: Mapping[str, Any] | None = None) -> Release:
+def publish(
+    candidate: Path,
+    certificate: Path,
+    target: Path,
+    *,
+    licences: Mapping[str, Any] | None = None,
+    dress: Sequence[Dresser] = (),
+    dressing: str = "",
+) -> Release:
     """Publish an audited candidate, or refuse.
 
     Args:
@@ -106,73 +67,74 @@ def publish(candidate: Path, certificate: Path, target: Path, *, licences: Mappi
         certificate: what ``write_certificate`` wrote for it.
         target: the warehouse folder.
         licences: source name to ``{title, licence, path, citation}`` for the data package.
+        dress: what else goes into the release (a site, downloads), in this order.
+        dressing: fingerprint of what ``dress`` would make of the same marts; another one makes a new release.
 
     Returns:
-        The new release, or the current one when the candidate holds exactly the same marts.
+        The new release, or the current one when the candidate holds exactly the same marts in the same dress.
 
     Raises:
-        PublishRefused: no certificate, one that did not pass, or one for other bytes than the candidate's.
+        PublishRefused: no certificate, an edited one, one that did not pass, one for other bytes than the
+            candidate's; or the published release or a link to it was tampered with.
+        OretraceError: the disk is full or cannot be written; what was published stays.
     """
-    cert = _read_certificate(certificate)
+    written, cert = read_certificate(certificate)
     if not candidate.is_file():
         raise PublishRefused(f"refused: there is no candidate {candidate}. Build one with: oretrace run")
-    releases = target / "releases"
-    releases.mkdir(parents=True, exist_ok=True)
-    for left in releases.glob(".partial-*"):  # a run that was killed while it published
-        shutil.rmtree(left)
-    partial = releases / f".partial-{os.getpid()}"
-    partial.mkdir()
-    try:
-        # Copy first and hash the copy: what is published is what was hashed, whatever happens to the candidate.
-        shutil.copyfile(candidate, partial / LINK)
-        found = sha256_of(partial / LINK)
-        if found != cert["candidate_sha256"]:
-            raise PublishRefused(
-                f"refused: {candidate} changed after its audit (certificate {cert['candidate_sha256'][:12]}, "
-                f"found {found[:12]}). Run the gate again: oretrace run"
-            )
-        shutil.copyfile(certificate, partial / CERTIFICATE)
-        return _release(partial, target, cert, licences or {})
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with _disk_trouble_in_one_line(target), only_publisher(target):
+        current = _untouched(target)
+        partial = partial_folder(target)
+        partial.mkdir()
+        try:
+            # Copy first and hash the copy: what is published is what was hashed, whatever happens to the candidate.
+            shutil.copyfile(candidate, partial / LINK)
+            found = sha256_of(partial / LINK)
+            if found != cert["candidate_sha256"]:
+                raise PublishRefused(
+                    f"refused: {candidate} changed after its audit (certificate {cert['candidate_sha256'][:12]}, "
+                    f"found {found[:12]}). Run the gate again: oretrace run"
+                )
+            (partial / CERTIFICATE).write_bytes(written)
+            hashes = _write_parquet(partial)
+            if current and _same(current, hashes, dressing):
+                point_at(target, current.folder)
+                return Release(current.version, current.folder, unchanged=True)
+            version = _describe(partial, target, current, cert, licences or {}, dressing)
+            _dress(partial, dress)
+            seal(partial)
+            folder = folder_of(target) / version
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        fsync(folder.parent)
+        point_at(target, folder)
+        return Release(version, folder)
 
 
-def _read_certificate(path: Path) -> dict[str, Any]:
+@contextmanager
+def _disk_trouble_in_one_line(target: Path) -> Iterator[None]:
     try:
-        cert: dict[str, Any] = json.loads(path.read_text())
-        complete = {"passed", "candidate_sha256", "gate"} <= cert.keys()
-    except FileNotFoundError:
-        raise PublishRefused(
-            f"refused: there is no certificate {path}: the candidate did not pass the gate. See: oretrace run"
+        yield
+    except (OSError, duckdb.IOException) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+        what = "the disk is full" if full else " ".join(str(error).split())
+        cure = "Free some space (oretrace releases --prune --keep N removes old releases), then" if full else "Then"
+        raise OretraceError(
+            f"publishing in {target} failed: {what}. What was published before stays as it is. {cure}: oretrace run"
         ) from None
-    except (ValueError, AttributeError):
-        complete = False
-    if not complete:
-        raise PublishRefused(f"refused: {path} is not a certificate. Run the gate again: oretrace run")
-    if cert["passed"] is not True or cert["gate"].get("passed") is not True:
-        raise PublishRefused(f"refused: the certificate {path} says that the gate did not pass.")
-    return cert
 
 
-def _release(partial: Path, target: Path, cert: dict[str, Any], licences: Mapping[str, Any]) -> Release:
-    hashes = _write_parquet(partial)
+def _untouched(target: Path) -> Release | None:
+    """Return the current release, or refuse: what the new one is compared with must be what was published."""
     current = current_release(target)
-    if current is not None and _package_hashes(current.folder) == hashes:
-        return Release(current.version, current.folder, unchanged=True)
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    version = f"{stamp}-{cert['candidate_sha256'][:8]}"
-    diff = compare(current.database if current else None, partial / LINK)
-    (partial / "diff.json").write_text(json.dumps(diff, indent=1, default=str) + "\n")
-    (partial / "diff.md").write_text(diff_as_markdown(version, current.version if current else None, diff))
-    (partial / PACKAGE).write_text(json.dumps(_package(partial, version, cert, licences), indent=1) + "\n")
-    for path in partial.iterdir():
-        _fsync(path)
-    _fsync(partial)
-    folder = target / "releases" / version
-    partial.rename(folder)
-    _fsync(folder.parent)
-    point_at(target, folder)
-    return Release(version, folder)
+    wrong = swapped_links(target) + (verify_release(current) if current else [])
+    if wrong:
+        raise PublishRefused(
+            f"refused: what is published was tampered with: {'; '.join(wrong)}. Look with: oretrace verify. Point "
+            "readers at an intact release with: oretrace rollback VERSION; or move what is damaged out of "
+            f"{folder_of(target)} and publish again with: oretrace run"
+        )
+    return current
 
 
 def _write_parquet(folder: Path) -> dict[str, str]:
@@ -197,73 +159,59 @@ def marts(db: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for (name,) in rows.fetchall()]
 
 
-def _package(folder: Path, version: str, cert: dict[str, Any], licences: Mapping[str, Any]) -> dict[str, Any]:
-    with duckdb.connect(str(folder / LINK), read_only=True) as db:
-        resources = []
-        for path in sorted(folder.iterdir()):
-            resource: dict[str, Any] = {
-                "name": path.stem.lower() if path.suffix == ".parquet" else path.name.replace(".", "-").lower(),
-                "path": path.name,
-                "format": path.suffix.removeprefix("."),
-                "bytes": path.stat().st_size,
-                "hash": f"sha256:{sha256_of(path)}",
-            }
-            if path.suffix == ".parquet":
-                columns = db.execute(
-                    "select column_name, data_type from duckdb_columns() where table_name = ? order by column_index",
-                    [path.stem],
-                ).fetchall()
-                resource["schema"] = {"fields": [{"name": name, "type": _field_type(kind)} for name, kind in columns]}
-            resources.append(resource)
-    return {
-        "name": "oretrace",
-        "title": "oretrace: dependence in critical minerals by supply-chain stage",
-        "version": version,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "licenses": [{"name": "CC-BY-4.0", "path": "https://creativecommons.org/licenses/by/4.0/"}],
-        "sources": [{"name": name, **terms} for name, terms in sorted(licences.items())],
-        "vintages": cert["vintages"],
-        "resources": resources,
-    }
+def _same(current: Release, hashes: Mapping[str, str], dressing: str) -> bool:
+    """Whether marts and dress are those of the current release; one of the old layout is always written anew."""
+    package, dressed = current.package, current.package.get("dressing", "")
+    return "checksums" in package and resource_hashes(package, ".parquet") == hashes and dressed == dressing
 
 
-def _field_type(kind: str) -> str:
-    if "INT" in kind:
-        return "integer"
-    return {"DOUBLE": "number", "FLOAT": "number", "BOOLEAN": "boolean", "DATE": "date"}.get(kind, "string")
+def _describe(
+    partial: Path,
+    target: Path,
+    current: Release | None,
+    cert: Mapping[str, Any],
+    licences: Mapping[str, Any],
+    dressing: str,
+) -> str:
+    """Write the diff against the last release and the data package; return the version."""
+    version = next_version(target, cert["candidate_sha256"])
+    diff = compare(current.database if current else None, partial / LINK)
+    (partial / "diff.json").write_text(json.dumps(diff, indent=1, default=str) + "\n")
+    (partial / "diff.md").write_text(diff_as_markdown(version, current.version if current else None, diff))
+    more: dict[str, Any] = {"dressing": dressing} if dressing else {}
+    if current and (current.folder / CHECKSUMS).is_file():
+        more["previous"] = {
+            "version": current.version,
+            "checksums_sha256": sha256_of(current.folder / CHECKSUMS),
+        }
+    package = package_of(partial, version, cert, licences, **more)
+    (partial / PACKAGE).write_text(json.dumps(package, indent=1) + "\n")
+    return version
 
 
-def _package_hashes(folder: Path) -> dict[str, str]:
-    package = json.loads((folder / PACKAGE).read_text())
-    return {
-        item["path"]: item["hash"].removeprefix("sha256:")
-        for item in package["resources"]
-        if item["path"].endswith(".parquet")
-    }
+def _dress(partial: Path, dress: Iterable[Dresser]) -> None:
+    complete = {path.name: sha256_of(path) for path in partial.iterdir()}
+    for dresser in dress:
+        dresser(partial)
+    for name, expected in complete.items():
+        path = partial / name
+        if not path.is_file() or sha256_of(path) != expected:
+            raise OretraceError(f"{name} of the release was changed while it was dressed. Nothing was published.")
 
 
-def point_at(target: Path, folder: Path) -> None:
-    """Point the published link at a release: one atomic rename, open readers keep what they opened."""
-    fresh = target / f".{LINK}-{os.getpid()}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(Path("releases") / folder.name / LINK)
-    fresh.replace(target / LINK)
-    _fsync(target)
+def fingerprint(*places: Path) -> str:
+    """Hash the files of dressers (code, templates, scripts), for ``dressing``.
 
-
-def current_release(target: Path) -> Release | None:
-    """Return the release that the published link points at; None before the first."""
-    link = target / LINK
-    if not link.is_symlink():
-        return None
-    folder = link.resolve().parent
-    return Release(folder.name, folder) if (folder / PACKAGE).is_file() else None
-
-
-def list_releases(target: Path) -> Iterator[tuple[Release, dict[str, Any]]]:
-    """Yield every complete release with its data package, newest first."""
-    for package in sorted(target.glob(f"releases/2*/{PACKAGE}"), reverse=True):
-        yield Release(package.parent.name, package.parent), json.loads(package.read_text())
+    Args:
+        places: files, or folders of which every file counts but what Python compiled.
+    """
+    whole = hashlib.sha256()
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                name = path.relative_to(place.parent).as_posix()
+                whole.update(f"{name}\0{sha256_of(path)}\n".encode())
+    return whole.hexdigest()
 
 
 def rollback(target: Path, version: str) -> Release:
@@ -273,74 +221,29 @@ def rollback(target: Path, version: str) -> Release:
         BadInput: no such release; the message lists those there are.
         OretraceError: the release's files are not what its data package says.
     """
-    found = {release.version: release for release, _ in list_releases(target)}
+    found = {release.version: release for release in complete_releases(target)}
     if version not in found:
         there = ", ".join(found) or "none yet"
         raise BadInput(f"there is no release {version!r}; there are: {there}.")
     wrong = verify_release(found[version])
     if wrong:
         raise OretraceError(f"release {version} is damaged: {'; '.join(wrong)}. Nothing was changed.")
-    point_at(target, found[version].folder)
+    with only_publisher(target):
+        point_at(target, found[version].folder)
     return found[version]
 
 
-def verify_release(release: Release) -> list[str]:
-    """Compare a release's files with its data package and certificate; return what is wrong, file by file."""
-    wrong = []
-    try:
-        package = json.loads((release.folder / PACKAGE).read_text())
-        cert = json.loads((release.folder / CERTIFICATE).read_text())
-    except (OSError, ValueError) as error:
-        return [f"{release.folder}: {error}"]
-    listed = {item["path"]: item["hash"].removeprefix("sha256:") for item in package["resources"]}
-    for name, expected in listed.items():
-        path = release.folder / name
-        if not path.is_file() or path.is_symlink():
-            wrong.append(f"{path} is missing or no plain file")
-        elif (found := sha256_of(path)) != expected:
-            wrong.append(f"{path} changed: expected sha256 {expected[:12]}, found {found[:12]}")
-    wrong += [
-        f"{path} is not listed in {PACKAGE}"
-        for path in sorted(release.folder.iterdir())
-        if path.is_file() and path.name not in listed and path.name != PACKAGE
-    ]
-    if listed.get(LINK) != cert.get("candidate_sha256"):
-        wrong.append(f"{release.folder / CERTIFICATE} vouches for other bytes than {LINK}")
-    return wrong
-
-
-def verify(target: Path) -> tuple[int, list[str]]:
-    """Verify every release and the published link.
+def prune(target: Path, keep: int) -> list[Release]:
+    """Remove all but the newest ``keep`` releases; the one that readers see stays whatever its age.
 
     Returns:
-        Number of releases looked at, and what is wrong.
+        The removed ones, newest first.
     """
-    wrong: list[str] = []
-    count = 0
-    for release, _ in list_releases(target):
-        count += 1
-        wrong += verify_release(release)
-    link = target / LINK
-    if count and current_release(target) is None:
-        wrong.append(f"{link} points at no release")
-    elif count and link.resolve().parent.parent != (target / "releases").resolve():
-        wrong.append(f"{link} points outside {target / 'releases'}")
-    return count, wrong
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a warehouse file read-only and close it again."""
-    db = duckdb.connect(str(path), read_only=True)
-    try:
-        yield db
-    finally:
-        db.close()
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with only_publisher(target):
+        current = current_release(target)
+        if current is None:
+            raise OretraceError(f"{target / LINK} points at no release; nothing was removed. Look: oretrace verify")
+        old = [release for release in complete_releases(target)[keep:] if release.version != current.version]
+        for release in old:
+            remove_release(release, target)
+    return old

@@ -11,9 +11,11 @@ import dagster as dg
 
 from ingest.home import Home
 from ingest.sources import sources
+from ingest.vintages import sha256_of
 from orchestration import dbt
 from orchestration.assets.metadata import OWNERS
 from orchestration.assets.models import POOL
+from orchestration.integrity import CHECKSUMS
 from orchestration.publish import Release, publish
 
 KEY = dg.AssetKey(["published"])
@@ -39,6 +41,8 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
                 "version": release.version,
                 "unchanged": release.unchanged,
                 "folder": dg.MetadataValue.path(str(release.folder)),
+                # Kept outside the warehouse, it tells whether the list of hashes itself was ever written anew.
+                "checksums_sha256": sha256_of(release.folder / CHECKSUMS),
                 "diff": dg.MetadataValue.md(changes),
             }
         )

@@ -11,36 +11,9 @@ import pytest
 
 from ingest.errors import BadInput, OretraceError
 from orchestration import publish as pub
+from orchestration.certificate import _seal
 from orchestration.release_diff import changed_claims
-
-PASSING = {"passed": True, "checks": []}
-
-
-def build(folder: Path, value: float = 71.0, name: str = "candidate.duckdb") -> Path:
-    path = folder / name
-    path.unlink(missing_ok=True)
-    with duckdb.connect(str(path)) as db:
-        db.execute("create table mart_claims (claim varchar, verdict varchar)")
-        db.execute("insert into mart_claims values ('a', 'reproduced'), ('b', 'differs')")
-        db.execute(
-            "create table mart_dependence_by_stage (importer varchar, material varchar, stage varchar, year int, "
-            "nir_pct double, top_supplier_import_share double)"
-        )
-        db.execute(f"insert into mart_dependence_by_stage values ('USA','rare_earths','compound',2024,53,{value}/100)")
-    return path
-
-
-def certify(candidate: Path, report: dict[str, object] | None = None) -> Path:
-    path = candidate.parent / "certificate.json"
-    pub.write_certificate(path, candidate, run_id="r", report=report or PASSING, vintages={"usgs_mcs": ["2026"]})
-    return path
-
-
-def published_value(target: Path) -> float:
-    with duckdb.connect(str(target / "oretrace.duckdb"), read_only=True) as db:
-        row = db.execute("select top_supplier_import_share from mart_dependence_by_stage").fetchone()
-    assert row is not None
-    return float(row[0])
+from tests.candidates import build, certify, published_value
 
 
 @pytest.fixture
@@ -83,8 +56,11 @@ def test_a_certificate_of_a_failed_gate_is_refused(tmp_path: Path, target: Path)
     certificate = certify(candidate, {"passed": False, "checks": []})
     with pytest.raises(pub.PublishRefused, match="did not pass"):
         pub.publish(candidate, certificate, target)
-    content = json.loads(certificate.read_text())
-    certificate.write_text(json.dumps(content | {"passed": True}))  # only half of it forged
+    content = json.loads(certificate.read_text()) | {"passed": True}  # only half of it forged
+    certificate.write_text(json.dumps(content))
+    with pytest.raises(pub.PublishRefused, match="was edited after the gate wrote it"):
+        pub.publish(candidate, certificate, target)
+    certificate.write_text(json.dumps(content | {"sealed_sha256": _seal(content)}))
     with pytest.raises(pub.PublishRefused, match="did not pass"):
         pub.publish(candidate, certificate, target)
 

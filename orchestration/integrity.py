@@ -1,0 +1,212 @@
+"""What holds a release together: hashes of all its files, written once and compared whenever asked.
+
+``checksums.txt`` lists every other file of the release, the data package included, as ``sha256sum -c``
+reads it; the next release records the hash of that list.
+
+What belongs here: the list, the data package, comparing both with what is on disk. What does not:
+the links that lead to a release (``releases``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingest.errors import OretraceError
+from ingest.vintages import sha256_of
+from orchestration.certificate import CERTIFICATE
+from orchestration.releases import LINK, PACKAGE, PARTIAL, Release, current_release, folder_of, fsync, swapped_links
+
+CHECKSUMS = "checksums.txt"
+
+
+def package_of(
+    folder: Path, version: str, cert: Mapping[str, Any], licences: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    """Describe the data files of a release as a data package.
+
+    Args:
+        folder: where the files are; those directly in it are resources.
+        version: name of the release.
+        cert: its certificate.
+        licences: source name to its terms.
+        more: further properties.
+    """
+    with duckdb.connect(str(folder / LINK), read_only=True) as db:
+        resources = [_resource(path, db) for path in sorted(folder.iterdir()) if path.is_file()]
+    return {
+        "name": "oretrace",
+        "title": "oretrace: dependence in critical minerals by supply-chain stage",
+        "version": version,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "licenses": [{"name": "CC-BY-4.0", "path": "https://creativecommons.org/licenses/by/4.0/"}],
+        "sources": [{"name": name, **terms} for name, terms in sorted(licences.items())],
+        "vintages": cert["vintages"],
+        "checksums": CHECKSUMS,
+        **more,
+        "resources": resources,
+    }
+
+
+def _resource(path: Path, db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    resource: dict[str, Any] = {
+        "name": path.stem.lower() if path.suffix == ".parquet" else path.name.replace(".", "-").lower(),
+        "path": path.name,
+        "format": path.suffix.removeprefix("."),
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{sha256_of(path)}",
+    }
+    if path.suffix == ".parquet":
+        columns = db.execute(
+            "select column_name, data_type from duckdb_columns() where table_name = ? order by column_index",
+            [path.stem],
+        ).fetchall()
+        resource["schema"] = {"fields": [{"name": name, "type": _field_type(kind)} for name, kind in columns]}
+    return resource
+
+
+def _field_type(kind: str) -> str:
+    if "INT" in kind:
+        return "integer"
+    return {"DOUBLE": "number", "FLOAT": "number", "BOOLEAN": "boolean", "DATE": "date"}.get(kind, "string")
+
+
+def resource_hashes(package: Mapping[str, Any], suffix: str = "") -> dict[str, str]:
+    """Return the hashes that a data package lists, by path."""
+    return {
+        item["path"]: item["hash"].removeprefix("sha256:")
+        for item in package["resources"]
+        if item["path"].endswith(suffix)
+    }
+
+
+def seal(folder: Path) -> None:
+    """List the hash of every file of a release in ``checksums.txt`` and have the disk keep them all.
+
+    Raises:
+        OretraceError: something that is neither file nor folder, or a name that the list cannot hold.
+    """
+    files, odd = _walk(folder)
+    odd += [name for name in files if "\\" in name or "\n" in name]
+    if odd:
+        raise OretraceError(f"a release holds plain files only; found {', '.join(sorted(odd))}. Nothing was published.")
+    (folder / CHECKSUMS).write_text(_listing({name: sha256_of(folder / name) for name in files}))
+    for path in (folder, *folder.rglob("*")):
+        fsync(path)
+
+
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
+    """List the plain files below a folder, and whatever else is there (links, devices); relative names."""
+    files, odd = [], []
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place, name)
+            relative = path.relative_to(folder).as_posix()
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                odd.append(relative)
+            elif path.is_file():
+                files.append(relative)
+    return sorted(files), odd
+
+
+def _listing(hashes: Mapping[str, str]) -> str:
+    return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+
+
+def _read_listing(path: Path) -> dict[str, str]:
+    """Read ``checksums.txt``; only a list that reads back to the very same bytes is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = path.read_text()
+    hashes = {name: digest for digest, _, name in (line.partition("  ") for line in text.splitlines())}
+    if _listing(hashes) != text:
+        raise ValueError("not as it was written")
+    return hashes
+
+
+def verify_release(release: Release) -> list[str]:
+    """Compare a release's files with its lists and its certificate; return what is wrong, file by file."""
+    folder = release.folder
+    if folder.is_symlink() or not folder.is_dir():
+        return [f"{folder} is no folder of its own but a link or a file"]
+    if not (folder / PACKAGE).is_file():
+        return [f"{folder / PACKAGE} is missing"]
+    try:
+        listed = _listed(release)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        at = CHECKSUMS if (folder / CHECKSUMS).exists() else PACKAGE
+        return [f"{folder / at} cannot be read: {error}"]
+    files, odd = _walk(folder)
+    wrong = [f"{folder / name} is no plain file" for name in odd]
+    wrong += [f"{folder / name} is missing" for name in listed if name not in files and name not in odd]
+    wrong += [f"{folder / name} was added" for name in files if name not in listed and name != CHECKSUMS]
+    for name in files:
+        if name in listed and (found := sha256_of(folder / name)) != listed[name]:
+            wrong.append(f"{folder / name} changed: expected sha256 {listed[name][:12]}, found {found[:12]}")
+    return wrong or _contradictions(release)
+
+
+def _listed(release: Release) -> dict[str, str]:
+    """Return the expected hash of every file of a release, from its list."""
+    path = release.folder / CHECKSUMS
+    if path.exists() or "checksums" in release.package:
+        return _read_listing(path)
+    # Releases written before there was a list have their hashes in the data package alone.
+    return resource_hashes(release.package) | {PACKAGE: sha256_of(release.folder / PACKAGE)}
+
+
+def _contradictions(release: Release) -> list[str]:
+    """Say where the parts of a release whose files are all as listed do not belong together."""
+    folder = release.folder
+    try:
+        package, cert = release.package, json.loads((folder / CERTIFICATE).read_text())
+    except (OSError, ValueError) as error:
+        return [f"{folder}: {error}"]
+    wrong = []
+    if package.get("version") != release.version:
+        wrong.append(f"{folder / PACKAGE} is that of release {package.get('version')}")
+    if resource_hashes(package).get(LINK) != cert.get("candidate_sha256"):
+        wrong.append(f"{folder / CERTIFICATE} vouches for other bytes than {LINK}")
+    return wrong
+
+
+def verify(target: Path) -> tuple[int, list[str]]:
+    """Verify every release, what each says of the one before it, and the published links.
+
+    Returns:
+        Number of releases looked at, and what is wrong.
+    """
+    wrong: list[str] = []
+    releases = []
+    there = sorted(folder_of(target).iterdir(), reverse=True) if folder_of(target).is_dir() else []
+    for path in there:
+        if path.name.startswith(PARTIAL):
+            continue
+        releases.append(Release(path.name, path))
+        wrong += verify_release(releases[-1])
+    if not wrong:
+        wrong += _broken_chain(releases)
+    wrong += swapped_links(target)
+    if releases and current_release(target) is None and not swapped_links(target):
+        wrong.append(f"{target / LINK} points at no release")
+    return len(releases), wrong
+
+
+def _broken_chain(releases: list[Release]) -> list[str]:
+    """Compare each release's list of hashes with what its successor recorded of it; releases removed are no fault."""
+    there = {release.version: release for release in releases}
+    wrong = []
+    for release in releases:
+        previous = release.package.get("previous") or {}
+        before = there.get(previous.get("version", ""))
+        if before and sha256_of(before.folder / CHECKSUMS) != previous["checksums_sha256"]:
+            wrong.append(f"{before.folder / CHECKSUMS} is not the list that release {release.version} recorded")
+    return wrong
