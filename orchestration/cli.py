@@ -17,6 +17,7 @@ from ingest.home import PROJECT, Home
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
+from orchestration.cli_serve import serve
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 
@@ -196,7 +197,7 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (backup, restore, releases, rollback, verify, scenario):
+for command in (backup, restore, releases, rollback, verify, scenario, serve):
     cli.add_command(command)
 
 
