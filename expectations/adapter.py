@@ -132,6 +132,7 @@ def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path | Non
     return frozenset(name for (name,) in rows)
 
 
+@cache
 def _batches(gx: Any) -> Any:
     """A batch definition that takes any frame; making a context per frame would cost more than the checks."""
     context = gx.get_context(mode="ephemeral")

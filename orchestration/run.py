@@ -9,13 +9,13 @@ import fcntl
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expectations.helpers import helpers
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.net.session import Settings
@@ -127,7 +127,8 @@ def run(
         say("loading tools")
         begun = time.monotonic()
         publishers = {"mode": mode, "offline": offline}
-        result = _execute(compare=compare, draws=draws, publishers=publishers)
+        with helpers():
+            result = _execute(compare=compare, draws=draws, publishers=publishers)
         if not result.success:
             raise _failure(result)
         metadata = result.asset_materializations_for_node("published")[0].metadata
@@ -138,7 +139,6 @@ def run(
 def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) -> ExecuteInProcessResult:
     import dagster as dg  # seconds to import
 
-    from expectations.adapter import great_expectations
     from orchestration.definitions import defs
 
     progress = Progress()
@@ -151,8 +151,6 @@ def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) ->
         target.handlers = [progress]
         return target
 
-    # The gate's library takes seconds to import; meanwhile polars and numpy leave a core free.
-    threading.Thread(target=great_expectations, daemon=True).start()
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     instance: DagsterInstance = dg.DagsterInstance.get()
     say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")
