@@ -25,8 +25,8 @@ from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.vintages import raw_vintages, verify_files
 from orchestration.backup_sinks import CONTENT, MANIFEST, FolderSink, Sink, TarSink, sync
+from orchestration.locks import hold_build
 from orchestration.publish import verify
-from orchestration.run import only_run
 
 FORMAT = 1
 ARCHIVE = ".tar.gz"
@@ -211,7 +211,7 @@ def _entries(home: Home, notes: list[str]) -> Iterator[tuple[str, Path]]:
             continue
         home.build.mkdir(exist_ok=True)
         try:
-            with only_run(home):
+            with hold_build(home):
                 yield from _walk(root, top)
         except BadInput:
             notes.append(f"{top} was left out: a run is writing it. The next run writes it anew in any case.")

@@ -14,6 +14,7 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
+from orchestration.cli_alerts import alerts
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
@@ -61,11 +62,8 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool) -> None:
 @cli.command()
 @click.argument("sql")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
-@click.option(
-    "--seconds", type=click.FloatRange(min=0, min_open=True), default=300, help="Stop it after so long (300)."
-)
-def query(sql: str, form: str, seconds: float) -> None:
-    """Read the published warehouse with one SELECT; 2 GB of memory, nothing is written anywhere.
+def query(sql: str, form: str) -> None:
+    """Read the published warehouse with one SELECT.
 
     \b
     Example: oretrace query "select importer, nir_token from mart_dependence_by_stage where material = 'rare_earths'"
@@ -73,7 +71,7 @@ def query(sql: str, form: str, seconds: float) -> None:
     from orchestration.query import read_sql
     from orchestration.render import write_frame
 
-    write_frame(read_sql(sql, seconds=seconds), form)
+    write_frame(read_sql(sql), form)
 
 
 @cli.group()
@@ -200,7 +198,7 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (backup, restore, releases, rollback, verify, scenario, serve):
+for command in (alerts, backup, restore, releases, rollback, verify, scenario, serve):
     cli.add_command(command)
 
 

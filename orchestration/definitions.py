@@ -9,11 +9,12 @@ import dagster as dg
 
 from ingest.home import Home
 from ingest.live import default_mode
-from orchestration import dbt
+from orchestration import alerts, dbt
 from orchestration.assets import assessed, canonical, covered, disrupted, diversified, raw, traced, vintages
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
+from orchestration.executor import guarded_executor
 from orchestration.resources import Publishers
 from orchestration.schedules import schedules
 
@@ -46,9 +47,10 @@ def build_definitions() -> dg.Definitions:
             *vintages.jobs(),
         ],
         schedules=schedules(),
+        sensors=alerts.sensors(),
         resources={"publishers": Publishers(mode=default_mode())},
         # One process: start-up of a process per step would triple the run time.
-        executor=dg.in_process_executor,
+        executor=guarded_executor,
     )
 
 

@@ -13,6 +13,10 @@ import duckdb
 
 LARGEST = 10
 SHOWN = 5
+CELL = ("importer", "material", "stage", "year")
+# Measures and what makes them percent.
+DEPENDS, DEPENDENCE = "mart_dependence_by_stage", {"nir_pct": 1.0, "top_supplier_import_share": 100.0}
+EXPOSED, EXPOSURE = "mart_supplier_exposure", {"face_value_share": 100.0, "processed_in_share": 100.0}
 
 
 def quoted(path: Path) -> str:
@@ -30,7 +34,9 @@ def compare(previous: Path | None, current: Path) -> dict[str, Any]:
     Returns:
         ``marts``: per mart rows, rows only in the new and only in the last release; ``verdicts``: claims whose
         verdict changed or whose recomputed figure moved by more than its tolerance; ``moved``: the largest
-        changes of net import reliance and of the lead supplier's share, in percentage points.
+        changes of net import reliance and of the lead supplier's share, in percentage points; ``exposures``: the
+        largest changes of face-value and processed-in shares by country; ``vintages``: editions that the last
+        release did not have.
     """
     with duckdb.connect() as db:
         db.execute(f"attach {quoted(current)} as new (read_only)")
@@ -40,13 +46,18 @@ def compare(previous: Path | None, current: Path) -> dict[str, Any]:
                 "marts": {name: {"rows": _count(db, f"new.{name}"), "added": None, "removed": None} for name in new},
                 "verdicts": [],
                 "moved": [],
+                "exposures": [],
+                "vintages": [],
             }
         db.execute(f"attach {quoted(previous)} as old (read_only)")
         old = _marts(db, "old")
+        both = {*old} & {*new}
         return {
             "marts": {name: _changes(db, name, name in old, name in new) for name in sorted({*old, *new})},
-            "verdicts": _verdicts(db) if {"mart_claims"} <= {*old} & {*new} else [],
-            "moved": _moved(db) if {"mart_dependence_by_stage"} <= {*old} & {*new} else [],
+            "verdicts": _verdicts(db) if "mart_claims" in both else [],
+            "moved": _moved(db, DEPENDS, CELL, DEPENDENCE) if DEPENDS in both else [],
+            "exposures": _moved(db, EXPOSED, (*CELL, "country"), EXPOSURE) if EXPOSED in both else [],
+            "vintages": _vintages(db) if "dim_vintage" in both else [],
         }
 
 
@@ -146,24 +157,33 @@ def changed_claims(folder: Path) -> list[str]:
     return [heading, *(f"  {line}" for line in verdicts_as_lines(verdicts[:SHOWN]))]
 
 
-def _moved(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    measures = {"nir_pct": 1.0, "top_supplier_import_share": 100.0}
-    columns = {name for name, _ in _columns(db, "old", "mart_dependence_by_stage")}
+def _moved(
+    db: duckdb.DuckDBPyConnection, mart: str, keys: tuple[str, ...], measures: dict[str, float]
+) -> list[dict[str, Any]]:
+    """Largest changes of a mart's measures, in percentage points; measures that the last release lacks are left out."""
+    columns = {name for name, _ in _columns(db, "old", mart)}
+    picked = ", ".join(keys)
     parts = [
-        f"select importer, material, stage, year, '{name}' as measure, o.{name} * {scale} as was, "
-        f"n.{name} * {scale} as now from new.mart_dependence_by_stage n "
-        "join old.mart_dependence_by_stage o using (importer, material, stage, year) "
-        f"where abs(n.{name} - o.{name}) > 1e-9"
+        f"select {picked}, '{name}' as measure, o.{name} * {scale} as was, n.{name} * {scale} as now "
+        f"from new.{mart} n join old.{mart} o using ({picked}) where abs(n.{name} - o.{name}) > 1e-9"
         for name, scale in measures.items()
         if name in columns
     ]
     if not parts:
         return []
+    order = ", ".join(str(1 + nth) for nth in range(len(keys) + 1))
     rows = db.execute(
-        f"select * from ({' union all '.join(parts)}) order by abs(now - was) desc, 1, 2, 3, 4, 5 limit {LARGEST}"
+        f"select * from ({' union all '.join(parts)}) order by abs(now - was) desc, {order} limit {LARGEST}"
     )
-    names = ["importer", "material", "stage", "year", "measure", "was_pct", "is_pct"]
+    names = [*keys, "measure", "was_pct", "is_pct"]
     return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
+
+
+def _vintages(db: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    query = (
+        "select source, vintage from new.dim_vintage except select source, vintage from old.dim_vintage order by all"
+    )
+    return [{"source": source, "vintage": vintage} for source, vintage in db.execute(query).fetchall()]
 
 
 def diff_as_markdown(version: str, previous: str | None, diff: dict[str, Any]) -> str:
@@ -176,11 +196,12 @@ def diff_as_markdown(version: str, previous: str | None, diff: dict[str, Any]) -
     if diff["verdicts"]:
         lines += ["", "## Claims with another verdict, or a figure beyond its tolerance", ""]
         lines += [f"- {line}" for line in verdicts_as_lines(diff["verdicts"])]
-    if diff["moved"]:
+    if diff["vintages"]:
+        lines += ["", "## New editions", ""]
+        lines += [f"- {item['source']} {item['vintage']}" for item in diff["vintages"]]
+    if diff["moved"] or diff["exposures"]:
         lines += ["", "## Largest changes, percentage points", ""]
-        lines += [
-            f"- {item['importer']} {item['material']} {item['stage']} {item['year']} {item['measure']}: "
-            f"{item['was_pct']:.1f} -> {item['is_pct']:.1f}"
-            for item in diff["moved"]
-        ]
+        for item in [*diff["exposures"], *diff["moved"]]:
+            what = " ".join(str(item[name]) for name in (*CELL, "country", "measure") if name in item)
+            lines.append(f"- {what}: {item['was_pct']:.1f} -> {item['is_pct']:.1f}")
     return "\n".join(lines) + "\n"

@@ -5,25 +5,27 @@ What belongs here: running the Dagster job and telling its story. What does not:
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from expectations.helpers import helpers
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.net.session import Settings
 from ingest.user_stock import read_user_stock
+from orchestration.locks import forget_run, hold_build, hold_run
 
 if TYPE_CHECKING:
-    from dagster import DagsterEvent, DagsterInstance, ExecuteInProcessResult
+    from dagster import DagsterEvent, DagsterInstance
 
+    from orchestration.alerting.incident import Incident
+
+SHOWN = 6  # failed expectations in the one line of a failed run
 # No telemetry and no first-visit dialog; runs are kept in SQLite under ORETRACE_HOME.
 INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
@@ -41,21 +43,6 @@ def dagster_home(home: Home) -> Path:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     os.environ["ORETRACE_HOME"] = str(home.root)
     return home.dagster
-
-
-@contextmanager
-def only_run(home: Home) -> Iterator[None]:
-    """Hold the lock of the build folder; it falls with the process, however that ends.
-
-    Raises:
-        BadInput: another run holds it.
-    """
-    with (home.build / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(f"another run is at work in {home.root}; wait for it to end.") from None
-        yield
 
 
 class Progress(logging.Handler):
@@ -119,26 +106,69 @@ def run(
         BadInput: another run is at work, the home is not writable, the snapshot or a file of the user is damaged.
         RunFailed: a step failed; the message says which and why.
     """
+    run_id = str(uuid4())
+    publishers = {"mode": mode, "offline": offline}
+    try:
+        incident = _run(home, run_id, compare=compare, draws=draws, publishers=publishers)
+    except OretraceError as error:
+        tell_of_error(home, run_id, error)
+        raise
+    except Exception as error:  # Dagster's own storage, on a disk without room or one that died
+        failure = RunFailed(f"the run could not be recorded: {_last_words(error)}")
+        tell_of_error(home, run_id, failure)
+        raise failure from error
+    if not incident.ok:
+        raise _failure(incident)
+    folder = home.warehouse / "releases" / incident.version
+    return {"version": incident.version, "unchanged": incident.unchanged, "folder": str(folder)}
+
+
+def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]) -> Incident:
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     read_user_stock(home)  # a mistake in the user's file is told before anything runs
     dagster_home(home)
-    with only_run(home):
+    with hold_build(home, run_id=run_id):
         say("loading tools")
         begun = time.monotonic()
-        publishers = {"mode": mode, "offline": offline}
-        with helpers():
-            result = _execute(compare=compare, draws=draws, publishers=publishers)
-        if not result.success:
-            raise _failure(result)
-        metadata = result.asset_materializations_for_node("published")[0].metadata
-        say(f"done in {time.monotonic() - begun:.0f} s")
-        return {name: metadata[name].value for name in ("version", "unchanged", "folder")}
+        import dagster as dg  # seconds to import
+
+        from orchestration.alerting.desk import Desk
+        from orchestration.alerting.incident import incident_of
+        from orchestration.alerting.watch import catch_up, look_at_house
+
+        with dg.DagsterInstance.get() as instance:
+            desk = Desk(home)
+            for line in catch_up(home, instance, desk):
+                say(f"  {line}")
+            with hold_run(home, run_id):
+                _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
+            incident = incident_of(instance, run_id)
+            if incident is None:
+                raise RunFailed("the run did not come to its end; see it in the Dagster UI: oretrace ui")
+            forget_run(home, run_id)
+            look_at_house(home, desk)
+            for message in desk.finished(incident):
+                say(f"  alert {message.alert.id} is kept and sent later: {', '.join(message.waiting)} did not take it")
+        if incident.ok:
+            say(f"done in {time.monotonic() - begun:.0f} s")
+    return incident
 
 
-def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) -> ExecuteInProcessResult:
-    import dagster as dg  # seconds to import
+def tell_of_error(home: Home, run_id: str, error: OretraceError) -> None:
+    """Tell of a run that ended before it left anything in Dagster to read."""
+    from orchestration.alerting.desk import Desk
+    from orchestration.alerting.incident import incident_of_error
 
+    Desk(home).finished(incident_of_error(run_id, "refresh", error))
+
+
+def _execute(
+    instance: DagsterInstance, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]
+) -> None:
+    import dagster as dg
+
+    from expectations.adapter import great_expectations
     from orchestration.definitions import defs
 
     progress = Progress()
@@ -151,38 +181,30 @@ def _execute(*, compare: bool, draws: int | None, publishers: dict[str, Any]) ->
         target.handlers = [progress]
         return target
 
+    # The gate's library takes seconds to import; meanwhile polars and numpy leave a core free.
+    threading.Thread(target=great_expectations, daemon=True).start()
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
-    instance: DagsterInstance = dg.DagsterInstance.get()
     say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")
     ops = {
         "gate": {"config": {"compare": compare}},
         "trace": {"config": {} if draws is None else {"draws": draws}},
     }
     config = {"ops": ops, "loggers": {"progress": {}}, "resources": {"publishers": {"config": publishers}}}
-    return job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
+    job.execute_in_process(instance=instance, run_id=run_id, run_config=config, raise_on_error=False)
 
 
-def _failure(result: ExecuteInProcessResult) -> OretraceError:
-    checks = [event for event in result.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"]
-    stopped = [
-        check.description or f"{check.asset_key.path[-1]}: {check.check_name} failed"
-        for check in (event.asset_check_evaluation_data for event in checks)
-        if not check.passed and check.blocking
-    ]
-    if stopped:
-        return RunFailed("the gate stopped publication; what is published stays. " + " | ".join(stopped))
-    for event in result.all_events:
-        if event.event_type_value == "STEP_FAILURE":
-            return _cause(event)
-    return RunFailed("the run failed; see it in the Dagster UI: oretrace ui")
+def _failure(incident: Incident) -> OretraceError:
+    if incident.kind == "gate_failed":
+        said = " | ".join(incident.reasons[:SHOWN])
+        return RunFailed(f"the gate stopped publication; what is published stays. {said}")
+    message = incident.reasons[0] if incident.reasons else "the run failed; see it in the Dagster UI: oretrace ui"
+    return BadInput(message) if incident.exit_code == 2 else RunFailed(message)
 
 
-def _cause(event: DagsterEvent) -> OretraceError:
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    text = (error.message if error else "failed").strip()
-    name, _, rest = text.partition(": ")
-    kind = name.rpartition(".")[2]
-    message = f"{event.step_key}: {rest if kind.isidentifier() and rest else text}"
-    return BadInput(message) if kind in ("BadInput", "UnmappedValue") else RunFailed(message)
+def _last_words(error: BaseException) -> str:
+    """What the innermost error said, on one line: SQLAlchemy and Dagster wrap it in pages."""
+    from orchestration.alerting.incident import plain_words
+
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return plain_words(str(error).strip().partition("\n")[0] or type(error).__name__)

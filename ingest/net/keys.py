@@ -55,11 +55,20 @@ class Key:
         return key or None
 
 
+# Secrets that are no publisher's key: passwords, addresses that let anybody post.
+_HIDDEN_TOO: set[str] = set()
+
+
+def hide(*secrets: str) -> None:
+    """Let ``redact`` and the logs hide these as well; short words, which may stand anywhere, are left out."""
+    _HIDDEN_TOO.update(secret for secret in secrets if len(secret) >= 4)
+
+
 def _planted() -> set[str]:
-    """Every key in the environment, as it is and as it looks inside a URL."""
+    """Every key in the environment, as it is and as it looks inside a URL, and what was hidden by name."""
     found = {
         value.strip() for name, value in os.environ.items() if name.startswith("ORETRACE_") and name.endswith("_KEY")
-    }
+    } | _HIDDEN_TOO
     return {form for key in found if key for form in (key, quote(key), quote(key, safe=""), quote_plus(key))}
 
 

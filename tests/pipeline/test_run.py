@@ -36,7 +36,7 @@ def test_a_run_ends_with_the_headline_and_where_the_files_are(
 
 def test_everything_is_written_below_one_folder(first_run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     home, _ = first_run
-    assert {path.name for path in home.iterdir()} == {"raw", "canonical", "build", "warehouse", "dagster"}
+    assert {path.name for path in home.iterdir()} == {"raw", "canonical", "build", "warehouse", "dagster", "alerts"}
 
 
 def test_the_published_file_holds_tables_only_and_the_certificate_lists_the_vintages(

@@ -22,9 +22,9 @@ from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.vintages import keep, raw_vintages
 from orchestration.backup import back_up, backups
+from orchestration.locks import hold_build
 from orchestration.publish import list_releases, publish, verify
 from orchestration.restore import STAGE, BackupDamaged, restore
-from orchestration.run import only_run
 from tests.unit.test_publish import build, certify
 
 # One worker makes the template once.
@@ -149,7 +149,7 @@ def test_only_the_newest_backups_are_kept(home: Home, tmp_path: Path) -> None:
 
 
 def test_while_a_run_is_at_work_its_tables_are_left_out_and_that_is_said(home: Home, tmp_path: Path) -> None:
-    with only_run(home):
+    with hold_build(home):
         done = back_up(home, tmp_path / "backups")
     assert "a run is writing it" in done.notes[0]
     restore(done.path, target := Home(tmp_path / "restored"))
