@@ -10,44 +10,53 @@ from __future__ import annotations
 
 import shutil
 from copy import deepcopy
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, FileSystemLoader
+
 from expectations.adapter import Evaluation, great_expectations, plain
+from expectations.report import GateReport
 
 PAGES = Path(__file__).resolve().parent / "pages"
 STYLE = "style.css"
 
 
-def write_docs(evaluation: Evaluation, folder: Path) -> Path:
-    """Write ``index.html`` and one page per mart; pages of earlier runs are replaced.
-
-    Args:
-        evaluation: what the adapter found.
-        folder: made when absent.
-
-    Returns:
-        Path of the index.
-    """
-    great_expectations()
-    from great_expectations.render.view.view import DefaultJinjaPageView
-
-    view = DefaultJinjaPageView(custom_views_directory=str(PAGES))
-    report = evaluation.report
+def begin_docs(folder: Path) -> None:
+    """Prepare the folder: made when absent, pages of earlier runs removed, the style in place."""
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.html"):
         stale.unlink()
     shutil.copyfile(PAGES / STYLE, folder / STYLE)
-    template = view.env.get_template("offline_mart.j2")
-    for mart, outcomes in report.by_mart().items():
+
+
+def write_page(evaluation: Evaluation, folder: Path) -> None:
+    """Write the page of each mart that was evaluated."""
+    template = _view().env.get_template("offline_mart.j2")
+    engine = evaluation.report.engine
+    for mart, outcomes in evaluation.report.by_mart().items():
         document = _sections(mart, evaluation.results.get(mart, ()))
-        page = template.render(document, mart=mart, outcomes=outcomes, engine=report.engine)
+        page = template.render(document, mart=mart, outcomes=outcomes, engine=engine)
         (folder / f"{mart}.html").write_text(page, encoding="utf-8")
-    index = folder / "index.html"
-    page = view.env.get_template("offline_index.j2").render(report=report, lines=report.summary_lines())
-    index.write_text(page, encoding="utf-8")
-    return index
+
+
+def write_index(report: GateReport, folder: Path) -> None:
+    """Write ``index.html``, which leads to the page of each mart."""
+    # Needs no part of Great Expectations, which the process that writes it may not have loaded.
+    environment = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
+    page = environment.get_template("offline_index.j2").render(report=report, lines=report.summary_lines())
+    (folder / "index.html").write_text(page, encoding="utf-8")
+
+
+@cache
+def _view() -> Any:
+    """The page renderer of Great Expectations, with this project's templates."""
+    great_expectations()
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView(custom_views_directory=str(PAGES))
 
 
 def _sections(mart: str, results: tuple[Any, ...]) -> dict[str, Any]:

@@ -26,9 +26,10 @@ class Outcome:
         status: ``passed``, ``failed`` or ``skipped`` (no earlier release to compare with).
         observed: the observed value, or the number of rows that break the rule.
         rows: rows with a value that were evaluated.
-        sample: up to five offending rows, key columns and bad values.
+        sample: the first offending rows, key columns and bad values.
         reason: why the rule is there.
         found: what was found, in words; empty when passed.
+        failing: how many rows break the rule in all; None when passed, or where it is no rule on rows.
     """
 
     mart: str
@@ -41,6 +42,7 @@ class Outcome:
     sample: tuple[Mapping[str, Any], ...]
     reason: str
     found: str = ""
+    failing: int | None = None
 
     @property
     def passed(self) -> bool:

@@ -16,7 +16,7 @@ from ingest.home import Home
 from ingest.live import noted
 from ingest.schemas import CANONICAL
 from orchestration import dbt
-from orchestration.assets.metadata import vintages
+from orchestration.assets.metadata import rows_table, vintages
 from orchestration.assets.models import POOL
 from orchestration.publish import current_release, write_certificate
 
@@ -92,9 +92,17 @@ def _result(key: dg.AssetKey, outcomes: "Sequence[Outcome]", untrue: list[str], 
             "expectations": len(outcomes),
             "failed": len(said),
             "failing": dg.MetadataValue.md("\n".join(f"- {line}" for line in said) or "none"),
-            "data_docs": dg.MetadataValue.path(str(docs / "index.html")),
+            "data_docs": dg.MetadataValue.path(str(docs / (f"{key.path[-1]}.html" if outcomes else "index.html"))),
+            **dict(_rows_of(outcome) for outcome in failed if outcome.sample),
         },
     )
+
+
+def _rows_of(outcome: "Outcome") -> tuple[str, dg.TableMetadataValue]:
+    """Return the offending rows of a failed expectation under its name, and how many there are in all."""
+    columns = list(outcome.sample[0])
+    rows = [[row.get(name) for name in columns] for row in outcome.sample]
+    return f"{outcome.check} ({len(rows)} of {outcome.failing or len(rows):,} rows)", rows_table(columns, rows)
 
 
 def docs_folder(home: Home) -> Path:

@@ -62,8 +62,11 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool) -> None:
 @cli.command()
 @click.argument("sql")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
-def query(sql: str, form: str) -> None:
-    """Read the published warehouse with one SELECT.
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), default=300, help="Stop it after so long (300)."
+)
+def query(sql: str, form: str, seconds: float) -> None:
+    """Read the published warehouse with one SELECT; 2 GB of memory, nothing is written anywhere.
 
     \b
     Example: oretrace query "select importer, nir_token from mart_dependence_by_stage where material = 'rare_earths'"
@@ -71,7 +74,7 @@ def query(sql: str, form: str) -> None:
     from orchestration.query import read_sql
     from orchestration.render import write_frame
 
-    write_frame(read_sql(sql), form)
+    write_frame(read_sql(sql, seconds=seconds), form)
 
 
 @cli.group()

@@ -18,6 +18,8 @@ import duckdb
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
+from orchestration import failing
+from orchestration.failing import FailingRows
 
 DBT_PROJECT = PROJECT / "dbt_project"
 PREVIEW_ROWS = 8
@@ -34,11 +36,19 @@ class Relation:
 
 @dataclass(frozen=True)
 class Built:
-    """Outcome of a build: dbt's events as dictionaries, what was built by model name, tests that failed."""
+    """Outcome of a build.
+
+    Attributes:
+        events: dbt's events as dictionaries.
+        relations: what was built, by model name.
+        failed_tests: a line for each test that failed.
+        failing: the rows it found, by the ``unique_id`` of the test.
+    """
 
     events: list[dict[str, Any]]
     relations: dict[str, Relation]
     failed_tests: list[str]
+    failing: dict[str, FailingRows]
 
 
 class DbtFailedError(OretraceError):
@@ -105,11 +115,19 @@ def _call(home: Home, *arguments: str, manifest: Any = None) -> _Outcome:
     from dbt_common.events.functions import msg_to_dict
 
     events: list[dict[str, Any]] = []
+
+    def keep(event: Any) -> None:
+        # dbt tells some twenty events a node; making a dictionary of each takes longer than many a test.
+        if event.info.level == "error" or event.info.name.endswith("Result"):
+            events.append(msg_to_dict(event))
+
     flags = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(target(home)), "--log-path", str(target(home) / "logs")),
+        # The level of debug would write every statement there; they are in ``compiled`` and ``run`` beside it.
+        *("--log-level-file", "info"),
     ]
-    runner = dbtRunner(manifest=manifest, callbacks=[lambda event: events.append(msg_to_dict(event))])
+    runner = dbtRunner(manifest=manifest, callbacks=[keep])
     done = runner.invoke(["--quiet", *arguments, *flags])
     if done.exception is not None:
         raise DbtFailedError(f"dbt {arguments[0]} could not run: {done.exception}") from None
@@ -129,11 +147,16 @@ def _session(home: Home) -> Iterator[None]:
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
-def _relations() -> dict[str, Relation]:
-    """Return every relation that dbt built, by name; staging and intermediate ones live in memory only."""
+def _cursor() -> Any:
+    """Return a cursor on the connection that dbt holds."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
-    cursor = DuckDBConnectionManager.env().handle().cursor()  # type: ignore[no-untyped-call]
+    return DuckDBConnectionManager.env().handle().cursor()  # type: ignore[no-untyped-call]
+
+
+def _relations() -> dict[str, Relation]:
+    """Return every relation that dbt built, by name; staging and intermediate ones live in memory only."""
+    cursor = _cursor()
     columns: dict[tuple[str, ...], dict[str, str]] = {}
     for *place, column, kind in cursor.execute(
         "select database_name, schema_name, table_name, column_name, data_type from duckdb_columns() "
@@ -146,6 +169,22 @@ def _relations() -> dict[str, Relation]:
         rows = cursor.execute(f"select count(*) from {relation}").fetchone()[0]
         head = cursor.execute(f"select * from {relation} limit {PREVIEW_ROWS}").fetchall()
         found[place[-1]] = Relation(types, int(rows), head)
+    return found
+
+
+def _failing(tested: _Outcome, parsed: Any) -> dict[str, FailingRows]:
+    """Return the rows behind each failed test; a test that could not run found none."""
+    failed = [result for result in getattr(tested.result, "results", []) if result.status in ("fail", "warn")]
+    if not failed:
+        return {}
+    cursor = _cursor()
+    keys = failing.keys(node.to_dict() for node in parsed.nodes.values() if node.resource_type == "test")
+    found = {}
+    for test in (result.node for result in failed):
+        model = parsed.nodes.get(getattr(test, "attached_node", None))  # a test in a file of its own has none
+        relation, key = (model.relation_name, keys.get(model.unique_id, [])) if model else ("", [])
+        sql = failing.query(test.to_dict(), relation, key)
+        found[test.unique_id] = failing.read(cursor, sql)
     return found
 
 
@@ -186,17 +225,18 @@ def build(home: Home, *, unit_tests: bool = False) -> Built:
         path.unlink(missing_ok=True)
     only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
     with _session(home):
-        parsed = _call(home, "parse").result
-        # Its JSON files would be written twice and read by nobody.
+        # The JSON files of these three would be read by nobody; the manifest was written when it was last parsed.
+        parsed = _call(home, "parse", "--no-write-json").result
         ran = _call(home, "run", "--no-write-json", manifest=parsed)
         if not ran.success:
             raise DbtFailedError("a model failed; nothing is published:\n" + "\n".join(_failed(ran)))
         tested = _call(home, "test", "--no-write-json", *only_data, manifest=parsed)
         relations = _relations()
+        behind = _failing(tested, parsed)
     _finish_candidate(candidate(home))
     failed = _failed(tested)
     tests_file(home).write_text(json.dumps({"failed": failed}, indent=1) + "\n")
-    return Built([*ran.events, *tested.events], relations, failed)
+    return Built([*ran.events, *tested.events], relations, failed, behind)
 
 
 def docs(home: Home) -> Path:

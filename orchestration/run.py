@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from expectations.helpers import helpers
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.net.session import Settings
@@ -128,7 +128,7 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
     home.create()
     read_user_stock(home)  # a mistake in the user's file is told before anything runs
     dagster_home(home)
-    with hold_build(home, run_id=run_id):
+    with hold_build(home, run_id=run_id), helpers():
         say("loading tools")
         begun = time.monotonic()
         import dagster as dg  # seconds to import
@@ -168,7 +168,6 @@ def _execute(
 ) -> None:
     import dagster as dg
 
-    from expectations.adapter import great_expectations
     from orchestration.definitions import defs
 
     progress = Progress()
@@ -181,8 +180,6 @@ def _execute(
         target.handlers = [progress]
         return target
 
-    # The gate's library takes seconds to import; meanwhile polars and numpy leave a core free.
-    threading.Thread(target=great_expectations, daemon=True).start()
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
     say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")
     ops = {

@@ -16,6 +16,21 @@ from ingest.home import Home
 if TYPE_CHECKING:
     import polars as pl
 
+MEMORY = "2GB"
+LOCKED_DOWN = (
+    "set enable_progress_bar = false",
+    "set python_enable_replacements = false",
+    "set autoinstall_known_extensions = false",
+    "set autoload_known_extensions = false",
+    "set allow_community_extensions = false",
+    "set temp_directory = ''",
+    "set enable_external_access = false",
+    # Without external access DuckDB still opens the paths of the database itself, and of its write-ahead log, which
+    # the next reader would replay. The file is open by now; nothing else is ever opened.
+    "set disabled_filesystems = 'LocalFileSystem'",
+    "set lock_configuration = true",
+)
+
 
 def published_file(home: Home | None = None) -> Path:
     """Return the published DuckDB file, resolved to its release.
@@ -29,30 +44,28 @@ def published_file(home: Home | None = None) -> Path:
     return link.resolve()
 
 
-def connect(path: str | Path | None = None) -> duckdb.DuckDBPyConnection:
+def connect(path: str | Path | None = None, *, memory: str = MEMORY) -> duckdb.DuckDBPyConnection:
     """Open the published warehouse, read-only and locked down.
+
+    Within one process all connections to the same file share these limits, those opened with plain DuckDB too.
 
     Args:
         path: a release's DuckDB file; the published one by default.
+        memory: what queries may use before they fail; nothing is spilled to disk.
 
     Returns:
         A DuckDB connection that can read the warehouse and nothing else: it cannot write, attach,
-        install, read or write other files, or be configured otherwise.
+        install, read or write other files, or be configured otherwise. It keeps its release for good.
 
     Raises:
         BadInput: nothing has been published yet.
     """
-    file = Path(path) if path else published_file()
-    db = duckdb.connect(str(file), read_only=True)
-    for setting in (
-        "set enable_progress_bar = false",
-        "set python_enable_replacements = false",
-        "set autoinstall_known_extensions = false",
-        "set autoload_known_extensions = false",
-        "set enable_external_access = false",
-        "set lock_configuration = true",
-    ):
-        db.execute(setting)
+    db = duckdb.connect(str(Path(path).resolve() if path else published_file()), read_only=True)
+    locked = db.execute("select current_setting('lock_configuration')").fetchone()
+    if locked != (True,):
+        db.execute("set memory_limit = '" + memory.replace("'", "''") + "'")
+        for setting in LOCKED_DOWN:
+            db.execute(setting)
     return db
 
 

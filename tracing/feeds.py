@@ -19,6 +19,22 @@ Mix = dict[str, float]
 
 
 @dataclass(frozen=True)
+class _Answer:
+    """Feed shares at one stage of one batch."""
+
+    grid: Grid
+    batch: int
+    before: tuple[str, ...]
+    countries: Codes
+    shares: dict[str, Floats]
+
+    def is_of(self, grid: Grid, batch: int, before: Sequence[str], countries: Codes) -> bool:
+        """Whether this answers a question about the very same objects."""
+        same = self.grid is grid and self.countries is countries
+        return same and self.batch == batch and self.before == tuple(before)
+
+
+@dataclass(frozen=True)
 class Feeds:
     """Feed mixes of a call.
 
@@ -31,6 +47,8 @@ class Feeds:
     keys: tuple[str, ...] = ()
     mixes: dict[tuple[object, ...], Mix] = field(default_factory=dict)
     special: dict[tuple[object, ...], tuple[str, ...]] = field(default_factory=dict)
+    # By stage, what `weights` answered last and of whom: every draw of a batch asks the same again.
+    _answers: dict[str, _Answer] = field(default_factory=dict, repr=False, compare=False)
 
     def weights(self, grid: Grid, batch: int, stage: str, before: Sequence[str], countries: Codes) -> dict[str, Floats]:
         """Feed shares of every country's plants at one stage.
@@ -44,14 +62,24 @@ class Feeds:
 
         Returns:
             For each earlier stage, the share of it in the feed, by country of the batch. A stage
-            that is not present in the batch keeps its share, which nothing explains.
+            that is not present in the batch keeps its share, which nothing explains. To be read only.
         """
+        last = self._answers.get(stage)
+        if last is None or not last.is_of(grid, batch, before, countries):
+            shares = self._weights(grid, batch, stage, before, countries)
+            last = self._answers[stage] = _Answer(grid, batch, tuple(before), countries, shares)
+        return last.shares
+
+    def _weights(
+        self, grid: Grid, batch: int, stage: str, before: Sequence[str], countries: Codes
+    ) -> dict[str, Floats]:
         row = grid.keys.row(batch, named=True) if self.keys else {}
         values = tuple(row[name] for name in self.keys)
         usual = self.mixes.get((*values, stage, None), {before[-1]: 1.0})
         shares = {source: np.full(len(countries), share) for source, share in usual.items()}
+        names = grid.countries.gather(countries).to_numpy()
         for name in self.special.get((*values, stage), ()):
-            found = np.flatnonzero(grid.countries.gather(countries).to_numpy() == name)
+            found = np.flatnonzero(names == name)
             for column in shares.values():
                 column[found] = 0.0
             for source, share in self.mixes[(*values, stage, name)].items():

@@ -15,7 +15,7 @@ from ingest.countries import countries
 from ingest.home import Home
 from ingest.mapping import reference
 from orchestration.assets.canonical import read_input
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.raw import write_table
 from orchestration.assets.traced import traced_path
 from tracing.chain_networks import prepare
@@ -67,6 +67,7 @@ def assets() -> list[dg.AssetsDefinition]:
             group_name="traced",
             kinds={"polars", "numpy", "parquet"},
             owners=OWNERS,
+            metadata=code_references(assess),
             description=description,
         )
         for table, description in TABLES.items()
@@ -81,8 +82,9 @@ def assets() -> list[dg.AssetsDefinition]:
         scores = tables["criticality_score"].filter(assessment_year=STUDY_YEAR)
         check = compare(cells, scores, reference("criticality_groups.csv"), reference("criticality_causes.csv"))
         for name, frame in (("criticality", cells), ("criticality_check", check)):
-            write_table(frame, traced_path(home, name))
-            yield dg.MaterializeResult(asset_key=dg.AssetKey(["traced", name]), metadata=table_metadata(frame))
+            path = traced_path(home, name)
+            write_table(frame, path)
+            yield dg.MaterializeResult(asset_key=dg.AssetKey(["traced", name]), metadata=table_metadata(frame, path))
 
     return [assess_criticality]
 

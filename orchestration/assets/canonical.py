@@ -14,7 +14,7 @@ from ingest.schemas import CANONICAL, conform
 from ingest.sources import table_owner
 from ingest.transforms import transforms
 from ingest.transforms.base import DROPPED_SCHEMA, Transform
-from orchestration.assets.metadata import OWNERS, table_metadata, vintages
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata, vintages
 from orchestration.assets.raw import source_table_path, write_table
 
 
@@ -38,17 +38,19 @@ def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
         group_name="canonical",
         kinds={"polars", "parquet"},
         owners=OWNERS,
+        metadata=code_references(transform.build),
         description=transform.description,
     )
     def build_table() -> dg.MaterializeResult[None]:
         home = Home.from_environment()
         frame, dropped = transform.build({name: read_input(home, name) for name in transform.inputs})
         frame = conform(frame, transform.table)
-        write_table(frame, home.canonical / f"{transform.table}.parquet")
+        path = home.canonical / f"{transform.table}.parquet"
+        write_table(frame, path)
         write_table(dropped, home.build / "dropped" / f"{transform.table}.parquet")
         return dg.MaterializeResult(
             metadata={
-                **table_metadata(frame),
+                **table_metadata(frame, path),
                 "vintages": vintages(frame),
                 "key": ", ".join(CANONICAL[transform.table].key),
                 "dropped_rows": int(dropped["rows"].sum()),
@@ -67,14 +69,16 @@ def dropped_asset(made: list[Transform]) -> dg.AssetsDefinition:
         group_name="canonical",
         kinds={"polars", "parquet"},
         owners=OWNERS,
+        metadata=code_references(dropped_asset),
         description="Rows left out of a canonical table on purpose, counted by source, vintage and reason.",
     )
     def dropped() -> dg.MaterializeResult[None]:
         home = Home.from_environment()
         parts = [pl.read_parquet(home.build / "dropped" / f"{transform.table}.parquet") for transform in made]
         frame = conform(pl.concat([pl.DataFrame(schema=DROPPED_SCHEMA), *parts]), "dropped")
-        write_table(frame, home.canonical / "dropped.parquet")
-        return dg.MaterializeResult(metadata=table_metadata(frame))
+        path = home.canonical / "dropped.parquet"
+        write_table(frame, path)
+        return dg.MaterializeResult(metadata=table_metadata(frame, path))
 
     return dropped
 
@@ -88,6 +92,7 @@ def vintage_used_asset() -> dg.AssetsDefinition:
         group_name="canonical",
         kinds={"polars", "parquet"},
         owners=OWNERS,
+        metadata=code_references(vintage_used_asset),
         description="Editions that this run read: raw vintages (live) or embedded figures (snapshot), with terms.",
     )
     def vintage_used() -> dg.MaterializeResult[None]:
@@ -95,8 +100,9 @@ def vintage_used_asset() -> dg.AssetsDefinition:
         rows = [row for source in noted(home).values() for row in source["used"]]
         schema = CANONICAL["vintage_used"].columns
         frame = conform(pl.DataFrame(rows, schema=schema).sort("source", "vintage"), "vintage_used")
-        write_table(frame, home.canonical / "vintage_used.parquet")
-        return dg.MaterializeResult(metadata=table_metadata(frame))
+        path = home.canonical / "vintage_used.parquet"
+        write_table(frame, path)
+        return dg.MaterializeResult(metadata=table_metadata(frame, path))
 
     return vintage_used
 

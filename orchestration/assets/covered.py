@@ -16,7 +16,7 @@ from ingest.home import Home
 from ingest.mapping import reference
 from ingest.user_stock import read_user_stock
 from orchestration.assets.canonical import read_input
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.raw import write_table
 from orchestration.assets.traced import traced_path
 from tracing.chain_networks import ChainNetworks, prepare
@@ -46,6 +46,7 @@ def assets() -> list[dg.AssetsDefinition]:
         group_name="traced",
         kinds={"polars", "numpy", "parquet"},
         owners=OWNERS,
+        metadata=code_references(cover),
         description="Days of cover of every holder, material and form: nominal, and usable against a ban by the lead "
         "processor (methods, section 6). Holdings are those of the user's file where nothing is published.",
     )
@@ -55,8 +56,9 @@ def assets() -> list[dg.AssetsDefinition]:
         own = read_user_stock(home)
         with threadpool_limits(1, user_api="blas"):
             frame = assemble(tables, own)
-        write_table(frame, traced_path(home, TABLE))
-        return dg.MaterializeResult(metadata={**table_metadata(frame), "rows_of_the_user": own.height})
+        path = traced_path(home, TABLE)
+        write_table(frame, path)
+        return dg.MaterializeResult(metadata={**table_metadata(frame, path), "rows_of_the_user": own.height})
 
     return [build_cover]
 

@@ -16,7 +16,7 @@ from ingest.home import Home
 from ingest.scenario_inputs import links, parameters
 from ingest.user_stock import read_user_stock
 from orchestration.assets.canonical import read_input
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.raw import write_table
 from orchestration.assets.traced import traced_path
 from tracing.chain_networks import ChainNetworks, prepare
@@ -37,6 +37,7 @@ def assets() -> list[dg.AssetsDefinition]:
         group_name="traced",
         kinds={"polars", "numpy", "parquet"},
         owners=OWNERS,
+        metadata=code_references(disrupt),
         description="Loss interval of every importer and stage under every scenario: shared shortage to look-through, "
         "with days until it bites where a stock is known (methods, section 6).",
     )
@@ -46,8 +47,9 @@ def assets() -> list[dg.AssetsDefinition]:
         with threadpool_limits(1, user_api="blas"):
             parts = networks(home, int(parameters()["year"]))
             frame = disrupt(parts, scenarios, links(), union=european_union(), stock=in_store(home))
-        write_table(frame, traced_path(home, TABLE))
-        return dg.MaterializeResult(metadata=table_metadata(frame))
+        path = traced_path(home, TABLE)
+        write_table(frame, path)
+        return dg.MaterializeResult(metadata=table_metadata(frame, path))
 
     return [run_scenarios]
 

@@ -13,7 +13,7 @@ from ingest.countries import countries
 from ingest.home import Home
 from ingest.mapping import reference
 from orchestration.assets.canonical import read_input
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.raw import write_table
 from orchestration.assets.traced import traced_path
 from tracing.chain_networks import prepare
@@ -47,6 +47,7 @@ def assets() -> list[dg.AssetsDefinition]:
         group_name="traced",
         kinds={"polars", "numpy", "parquet"},
         owners=OWNERS,
+        metadata=code_references(diversify),
         description="One-country test, effective suppliers, allied share, alternatives and benchmarks of every traced "
         "market, at face value and traced (methods, sections 2 and 6).",
     )
@@ -55,8 +56,9 @@ def assets() -> list[dg.AssetsDefinition]:
         tables = {name: read_input(home, name) for name in INPUTS}
         with threadpool_limits(1, user_api="blas"):
             frame = diversify(facts(tables, pl.read_parquet(traced_path(home, "exposure"))), **config.model_dump())
-        write_table(frame, traced_path(home, TABLE))
-        return dg.MaterializeResult(metadata=table_metadata(frame))
+        path = traced_path(home, TABLE)
+        write_table(frame, path)
+        return dg.MaterializeResult(metadata=table_metadata(frame, path))
 
     return [diversify_markets]
 

@@ -19,7 +19,8 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from ingest.home import Home
 from orchestration import dbt
-from orchestration.assets.metadata import OWNERS, preview
+from orchestration.assets.metadata import OWNERS, code_references
+from orchestration.assets.model_metadata import of_build
 
 POOL = "warehouse"
 
@@ -52,6 +53,15 @@ class Translator(DagsterDbtTranslator):
         """Return the model's own description, without its SQL."""
         return str(dbt_resource_props.get("description") or "")
 
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return columns and file of a model; a mart is named as readers of the published file name it."""
+        shown = {**super().get_metadata(dbt_resource_props)}
+        if dbt_resource_props["resource_type"] == "model":
+            shown |= code_references(dbt.DBT_PROJECT / dbt_resource_props["original_file_path"])
+            if layer_of(dbt_resource_props) == "marts":
+                shown["dagster/table_name"] = f"oretrace.main.{dbt_resource_props['name']}"
+        return shown
+
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """Return the owners of every table."""
         return OWNERS
@@ -71,6 +81,7 @@ def models(home: Home) -> dg.AssetsDefinition:
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         here = Home.from_environment()
         built = dbt.build(here)
+        more = of_build(here, manifest, built, translator.get_asset_key, context.log.warning)
         for event in dbt.json_results(built.events):
             node = manifest["nodes"].get(event["data"]["node_info"]["unique_id"])
             if node is None:
@@ -79,7 +90,7 @@ def models(home: Home) -> dg.AssetsDefinition:
             for made in message.to_default_asset_events(
                 manifest, translator, context=context, target_path=dbt.target(here)
             ):
-                yield _with_rows(made, built.relations.get(node["name"]))
+                yield made.with_metadata({**made.metadata, **more.get(node["unique_id"], {})})
         for line in built.failed_tests:
             context.log.error(f"dbt test failed: {line}")
 
@@ -96,15 +107,6 @@ def _history(node: Mapping[str, Any], built: Mapping[str, dbt.Relation]) -> dict
             for name, kind in types.items()
         }
     }
-
-
-def _with_rows(event: Any, built: dbt.Relation | None) -> Any:
-    if built is None or not isinstance(event, dg.Output):
-        return event
-    shown = preview(list(built.columns), built.head)
-    return event.with_metadata(
-        {**event.metadata, "dagster/row_count": dg.MetadataValue.int(built.rows), "preview": dg.MetadataValue.md(shown)}
-    )
 
 
 def mart_keys(assets: dg.AssetsDefinition, manifest: Mapping[str, Any]) -> dict[str, dg.AssetKey]:

@@ -13,7 +13,7 @@ from ingest.home import Home
 from ingest.sources import sources
 from ingest.vintages import sha256_of
 from orchestration import dbt
-from orchestration.assets.metadata import OWNERS
+from orchestration.assets.metadata import OWNERS, code_references
 from orchestration.assets.models import POOL
 from orchestration.integrity import CHECKSUMS
 from orchestration.publish import Release, publish
@@ -30,16 +30,19 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
         group_name="published",
         kinds={"duckdb", "parquet"},
         owners=OWNERS,
+        metadata=code_references(publish),
         pool=POOL,
         description="The audited release that readers see: DuckDB file, Parquet per mart, data package, diff.",
     )
     def publish_release() -> dg.MaterializeResult[None]:
-        release = publish_candidate(Home.from_environment())
+        home = Home.from_environment()
+        release = publish_candidate(home)
         changes = (release.folder / "diff.md").read_text()
         return dg.MaterializeResult(
             metadata={
                 "version": release.version,
                 "unchanged": release.unchanged,
+                "dagster/uri": (home.warehouse / "oretrace.duckdb").absolute().as_uri(),
                 "folder": dg.MetadataValue.path(str(release.folder)),
                 # Kept outside the warehouse, it tells whether the list of hashes itself was ever written anew.
                 "checksums_sha256": sha256_of(release.folder / CHECKSUMS),

@@ -18,7 +18,7 @@ from ingest.live import choose, note_used, read_tables
 from ingest.sources import sources
 from ingest.sources.base import Source
 from ingest.vintages import sha256_of
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.vintages import vintage_key
 from orchestration.resources import Publishers
 
@@ -45,6 +45,8 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
             group_name="raw",
             kinds={"polars", "parquet"},
             owners=OWNERS,
+            tags={"source": source.name, "terms": "embedded" if source.in_snapshot else "own_use"},
+            metadata=code_references(source.read),
             description=f"{source.title} ({source.publisher}), as read from the publisher's files. {source.licence}.",
         )
         for table in source.tables
@@ -63,7 +65,7 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey(["raw", table]),
                 metadata={
-                    **table_metadata(frame),
+                    **table_metadata(frame, path),
                     "mode": publishers.mode,
                     "vintages": [f"{item.edition} ({item.origin})" for item in used],
                     "licence": source.licence,

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from ingest.chain_inputs import network_sources, stage_feed
 from ingest.home import Home
 from orchestration.assets.canonical import read_input
-from orchestration.assets.metadata import OWNERS, table_metadata
+from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.raw import write_table
 from tracing.chains import SEED, trace_all
 
@@ -48,6 +48,7 @@ def assets() -> list[dg.AssetsDefinition]:
             group_name="traced",
             kinds={"polars", "numpy", "parquet"},
             owners=OWNERS,
+            metadata=code_references(trace_all),
             description=description,
         )
         for table, description in TABLES.items()
@@ -70,10 +71,11 @@ def assets() -> list[dg.AssetsDefinition]:
             )
         frames: dict[str, pl.DataFrame] = {name: getattr(traced, name) for name in TABLES}
         for name, frame in frames.items():
-            write_table(frame, traced_path(home, name))
+            path = traced_path(home, name)
+            write_table(frame, path)
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey(["traced", name]),
-                metadata={**table_metadata(frame), "draws": config.draws, "seed": config.seed},
+                metadata={**table_metadata(frame, path), "draws": config.draws, "seed": config.seed},
             )
 
     return [trace]

@@ -145,13 +145,15 @@ def test_rows_that_should_not_be_there_are_shown(good: Path) -> None:
     query = "select country, share from mart_x where share > 0.5"
     outcome = only(run(good, check("ExpectTableRowCountToEqual", {"value": 0}, query=query, key=(), min_rows=0)))
     assert outcome.sample == ({"country": "COD", "share": 0.6}, {"country": "IDN", "share": 1.0})
+    assert outcome.failing == 2
     assert "country=COD, share=0.6 (2 of 2 rows)" in outcome.message
 
 
-def test_a_sample_holds_at_most_five_rows(tmp_path: Path) -> None:
+def test_a_sample_holds_at_most_ten_rows_and_says_how_many_there_are(tmp_path: Path) -> None:
     many = database(tmp_path / "c.duckdb", "create table mart_x as select i, 2.0 as share from range(50) t(i)")
     outcome = only(run(many, check("ExpectColumnValuesToBeBetween", BETWEEN, key=("i",))))
-    assert [row["i"] for row in outcome.sample] == [0, 1, 2, 3, 4]
+    assert [row["i"] for row in outcome.sample] == list(range(10))
+    assert outcome.failing == 50
     assert "(50 of 50 rows)" in outcome.message
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -81,6 +82,18 @@ def model_keys() -> list[dg.AssetKey]:
     return [key for key in defs.resolve_all_asset_keys() if key.path[0] in ("staging", "intermediate", "marts")]
 
 
+def shown_rows(checks: Iterable[Any]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Rows of every table in the metadata of checks, by mart and check."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for check in checks:
+        for label, value in check.metadata.items():
+            if isinstance(value, dg.TableMetadataValue):
+                assert 0 < len(value.records) <= 10, label
+                rows = found.setdefault((check.asset_key.path[-1], check.check_name), [])
+                rows.extend(dict(record.data) for record in value.records)
+    return found
+
+
 @pytest.fixture
 def planted_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("ORETRACE_HOME", str(home))
@@ -113,6 +126,13 @@ def test_planted_errors_are_named_and_the_published_bytes_stay(planted_home: Hom
                 "\n".join(said),
             )
         assert all("Reason:" in line for line in said if "dbt test" not in line)
+        # The rows are in the check: those of the gate, and those of the dbt test that found the same.
+        rows = shown_rows(check for check in checks if not check.passed)
+        planted = {"importer": "USA", "material": "rare_earths", "stage": "compound", "year": 2024, "country": "CHN"}
+        for name in ("gate", "within_mart_supplier_exposure_import_share__1__0"):
+            found = rows["mart_supplier_exposure", name]
+            assert any(row.get("import_share") == 1.7 and planted.items() <= row.items() for row in found), name
+            assert all(len(row) <= 12 for row in found)
         # A separate run of the publish asset alone sails past blocking checks; publish() itself refuses.
         alone = materialize([dg.AssetKey(["published"])], instance)
         assert not alone.success
