@@ -49,7 +49,7 @@ def main() -> None:
 
 def report_job(title: str, job: Measured, floor: Measured) -> None:
     """Print one run of the whole job: total, where the time went, and the ratio to importing the tools."""
-    print(f"whole job, {title}: {job.seconds:.1f} s, peak {job.peak_mb:.0f} MB, "
+    print(f"whole job, {title}: {job.seconds:.1f} s, {job.cpu_seconds:.1f} s of processor, peak {job.peak_mb:.0f} MB, "
           f"{job.seconds / floor.seconds:.1f} times the imports alone")  # fmt: skip
     steps = {match[1]: float(match[2]) for line in job.stderr.splitlines() if (match := STEP.match(line))}
     groups = {

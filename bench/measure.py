@@ -1,10 +1,11 @@
-"""Running a command and reading its wall time and peak memory.
+"""Running a command and reading its wall time, processor time and peak memory.
 
 What belongs here: measuring. What does not: what is measured.
 """
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import threading
 import time
@@ -16,9 +17,10 @@ import psutil
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall seconds, peak resident memory of the process and its children in MB, and what it printed."""
+    """Wall and processor seconds, peak resident memory in MB, all with the process's children; what it printed."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     stdout: str
     stderr: str
@@ -30,7 +32,7 @@ def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     Raises:
         SystemExit: it failed; a bench never reports a number that it did not measure.
     """
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), _children_cpu()
     process = subprocess.Popen(
         command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -41,7 +43,13 @@ def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
     seconds = time.perf_counter() - begun
     if process.returncode:
         raise SystemExit(f"bench: {' '.join(command)} failed ({process.returncode}):\n{stderr}")
-    return Measured(seconds, peak[0] / 1e6, stdout, stderr)
+    return Measured(seconds, _children_cpu() - spent, peak[0] / 1e6, stdout, stderr)
+
+
+def _children_cpu() -> float:
+    """Processor seconds of every process that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _watch(pid: int, peak: list[int]) -> None:
