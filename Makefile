@@ -33,8 +33,9 @@ lint: $(READY) ## style, types, SQL
 ui: $(READY) ## Dagster on http://127.0.0.1:3000
 	@$(BIN)/oretrace ui
 
-bench: $(READY) ## time and memory: the whole job, a BACI year, a reconciliation, look-through, each beside the plain alternative
+bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a reconciliation, look-through, each beside the plain alternative
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.load
 	@$(BIN)/python -m bench.baci_year
 	@$(BIN)/python -m bench.reconcile
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through

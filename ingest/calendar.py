@@ -67,6 +67,16 @@ class Release:
         found = re.search(pattern, edition)
         return found[0] if found and self.partition else None
 
+    def editions(self, today: date) -> list[str]:
+        """Return every edition from the first to the last that may be out, as Dagster's partitions are named."""
+        first = str(self.first)
+        if self.partition == "year":
+            return [str(year) for year in range(int(first), today.year + (self.ahead or 0))]
+        if self.partition == "month":
+            last = today.year * 12 + today.month - 1 + (self.ahead or 0)
+            return [_month(count) for count in range(int(first[:4]) * 12 + int(first[5:]) - 1, last)]
+        return []
+
     def earlier(self, edition: str) -> list[str]:
         """Return the editions before one that the publisher still revises, newest first."""
         if self.partition is None:
@@ -74,8 +84,7 @@ class Release:
         if self.partition == "year":
             return [str(int(edition) - back) for back in range(1, (self.again or 0) + 1)]
         count = int(edition[:4]) * 12 + int(edition[5:]) - 1
-        months = (count - back for back in range(1, (self.again or 0) + 1))
-        return [f"{month // 12:04}-{month % 12 + 1:02}" for month in months]
+        return [_month(count - back) for back in range(1, (self.again or 0) + 1)]
 
     def last_before(self, today: date) -> date | None:
         """Return the latest regular release day up to ``today``; None for an irregular publisher."""
@@ -96,6 +105,11 @@ class Release:
             return None
         step = {"yearly": 367, "monthly": 32, "weekly": 7}[self.cadence]
         return self.last_before(last + timedelta(days=step))
+
+
+def _month(count: int) -> str:
+    """Name the month with a number of months since the year 0 before it."""
+    return f"{count // 12:04}-{count % 12 + 1:02}"
 
 
 @cache

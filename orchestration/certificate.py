@@ -28,7 +28,14 @@ class PublishRefused(OretraceError):
 
 
 def write_certificate(
-    path: Path, candidate: Path, *, run_id: str, report: Mapping[str, Any], vintages: Any, sources: Any = None
+    path: Path,
+    candidate: Path,
+    *,
+    run_id: str,
+    report: Mapping[str, Any],
+    vintages: Any,
+    sources: Any = None,
+    inputs: Any = None,
 ) -> None:
     """Write the certificate of an audited candidate, atomically.
 
@@ -39,6 +46,7 @@ def write_certificate(
         report: the gate's report, with ``passed`` and the checks.
         vintages: source vintages the candidate was made of.
         sources: by source, the editions that were read, live or embedded, and what could not be fetched.
+        inputs: fingerprint of all inputs and its parts; empty where they are not known.
     """
     content = {
         "candidate_sha256": sha256_of(candidate),
@@ -48,6 +56,7 @@ def write_certificate(
         "audited": datetime.now(UTC).isoformat(timespec="seconds"),
         "vintages": vintages,
         "sources": sources or {},
+        "inputs": inputs or {},
         "gate": report,
     }
     plain = json.loads(json.dumps(content, default=str))  # dates and the like as they will be read back

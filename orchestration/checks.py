@@ -19,6 +19,7 @@ from orchestration import dbt
 from orchestration.assets.metadata import rows_table, vintages
 from orchestration.assets.models import POOL
 from orchestration.publish import current_release, write_certificate
+from orchestration.standing import inputs_of
 
 if TYPE_CHECKING:
     from expectations.report import Outcome
@@ -38,8 +39,13 @@ class GateConfig(dg.Config):
     compare: bool = True
 
 
-def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
-    """Make the op that audits the candidate; its checks block publication in the same run."""
+def gate(marts: Mapping[str, dg.AssetKey], whole: frozenset[dg.AssetKey]) -> dg.AssetChecksDefinition:
+    """Make the op that audits the candidate; its checks block publication in the same run.
+
+    Args:
+        marts: mart name to key.
+        whole: every asset of the whole job; a run of fewer does not know what all of its candidate is made of.
+    """
     specs = [
         dg.AssetCheckSpec(
             CHECK, asset=key, blocking=True, description=f"Expectations of {name}; a critical one stops publication."
@@ -64,6 +70,7 @@ def gate(marts: Mapping[str, dg.AssetKey]) -> dg.AssetChecksDefinition:
                 report=report.to_dict(),
                 vintages=source_vintages(home),
                 sources=noted(home),
+                inputs=inputs_of(home, context.run.run_id) if whole <= (context.run.asset_selection or whole) else {},
             )
         for outcome in report.failures:
             say = context.log.error if outcome.severity == "critical" else context.log.warning

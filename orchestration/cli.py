@@ -15,6 +15,7 @@ import click
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
 from orchestration.cli_alerts import alerts
+from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
@@ -43,19 +44,36 @@ def cli() -> None:
     "--mode",
     type=click.Choice(["snapshot", "live"]),
     default="snapshot",
+    envvar="ORETRACE_MODE",
+    show_envvar=True,
     show_default=True,
     help="snapshot: the embedded figures, no network. live: ask the publishers, use the newest complete vintages.",
 )
 @click.option("--offline", is_flag=True, help="With --mode live: use what was fetched before, touch no network.")
-def run(no_compare: bool, draws: int | None, mode: str, offline: bool) -> None:
-    """Run the whole job, publish, print the headline."""
-    from orchestration.headline import print_headline
-    from orchestration.run import run as run_job
+@click.option("--force", is_flag=True, help="Run although nothing is new: the same inputs give the same figures.")
+def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bool) -> None:
+    """Run the whole job, publish, print the headline; say so and stop when no input is new."""
+    from orchestration.standing import nothing_new, reasons_to_run, standing
 
     if offline and mode == "snapshot":
         raise BadInput("--offline goes with --mode live; snapshot mode never touches the network.")
     home = Home.from_environment()
-    release = run_job(home, compare=not no_compare, draws=draws, mode=mode, offline=offline)
+    if mode == "live" and not offline:
+        from orchestration.run import ask_publishers
+
+        ask_publishers(home)
+    reasons = reasons_to_run(home, mode, {"draws": draws})
+    if not reasons and not force:
+        print(nothing_new(home, standing(home)))
+        return
+    from orchestration.headline import print_headline
+    from orchestration.run import run as run_job
+    from orchestration.run import say_why
+
+    if standing(home).version is not None:
+        say_why(reasons)
+    # The publishers were asked above, and are not asked twice.
+    release = run_job(home, compare=not no_compare, draws=draws, mode=mode, offline=mode == "live")
     print_headline(home, str(release["version"]), unchanged=bool(release["unchanged"]))
 
 
@@ -201,7 +219,7 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (alerts, backup, restore, releases, rollback, verify, scenario, serve):
+for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve):
     cli.add_command(command)
 
 

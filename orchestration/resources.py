@@ -1,7 +1,7 @@
 """The publishers as the run sees them: embedded only, or asked over HTTP first.
 
 What belongs here: run-time settings of the raw layer. What does not: how a publisher is asked
-(``ingest.fetch``).
+(``ingest.ask``).
 """
 
 # No `from __future__ import annotations`: Dagster builds the configuration from the annotations.
@@ -9,11 +9,8 @@ from typing import Literal
 
 import dagster as dg
 
-from ingest.clients import clients
-from ingest.errors import OretraceError
-from ingest.fetch import drop_folder, fetch
+from ingest.ask import ask
 from ingest.home import Home
-from ingest.net.keys import redact
 
 
 class Publishers(dg.ConfigurableResource[None]):
@@ -22,7 +19,7 @@ class Publishers(dg.ConfigurableResource[None]):
     Attributes:
         mode: ``snapshot`` reads the embedded figures only; ``live`` reads the newest complete raw
             vintages, and embedded figures where there are none. ``ORETRACE_MODE`` gives the default.
-        offline: in live mode, use what was fetched before and touch no network.
+        offline: in live mode, use what was fetched before and touch no network; drop folders are looked into.
     """
 
     mode: Literal["snapshot", "live"] = "snapshot"
@@ -36,14 +33,6 @@ class Publishers(dg.ConfigurableResource[None]):
         Returns:
             Why nothing could be fetched, None where nothing went wrong.
         """
-        dropped = any(drop_folder(home, source).glob("*/"))
-        if self.mode == "snapshot" or self.offline or not (source in clients() or dropped):
+        if self.mode == "snapshot":
             return None
-        try:
-            for item in fetch(home, source, say=log.info):
-                log.info(f"{item.source} {item.edition}: {item.outcome} ({item.note})")
-        except Exception as error:
-            said = str(error) if isinstance(error, OretraceError) else f"{type(error).__name__}: {redact(str(error))}"
-            log.warning(f"{source} could not be fetched; what was kept before is used. {said}")
-            return said
-        return None
+        return ask(home, source, offline=self.offline, say=log.info, warn=log.warning)

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ from uuid import uuid4
 from expectations.helpers import helpers
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
-from ingest.net.session import Settings
+from ingest.net.settings import Settings
 from ingest.user_stock import read_user_stock
 from orchestration.locks import forget_run, hold_build, hold_run
 
@@ -26,8 +27,17 @@ if TYPE_CHECKING:
     from orchestration.alerting.incident import Incident
 
 SHOWN = 6  # failed expectations in the one line of a failed run
-# No telemetry and no first-visit dialog; runs are kept in SQLite under ORETRACE_HOME.
-INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+TOLD = 5  # reasons to run that are told
+# No telemetry and no first-visit dialog; runs are kept in SQLite under ORETRACE_HOME, and wait for one another:
+# a backfill of a publisher asks it for one edition at a time.
+INSTANCE = """telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+"""
 
 
 class RunFailed(OretraceError):
@@ -85,6 +95,30 @@ class Progress(logging.Handler):
 def say(line: str) -> None:
     """Print a line of progress to stderr, so that stdout holds results only."""
     print(line, file=sys.stderr, flush=True)
+
+
+def ask_publishers(home: Home) -> None:
+    """Fetch what is new of every source, one after the other; one that fails is told and passed over.
+
+    Raises:
+        BadInput: a setting cannot be used, or the home is not writable.
+    """
+    from ingest.ask import ask
+    from ingest.sources import sources
+
+    Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
+    home.create()
+    say("asking the publishers")
+    for source in sources():
+        ask(home, source, offline=False, say=lambda line: say(f"  {line}"), warn=lambda line: say(f"  {line}"))
+
+
+def say_why(reasons: Sequence[str]) -> None:
+    """Say what is new before a run for it."""
+    for line in reasons[:TOLD]:
+        say(f"  {line}")
+    if len(reasons) > TOLD:
+        say(f"  and {len(reasons) - TOLD} more")
 
 
 def run(

@@ -1,4 +1,4 @@
-"""What ``oretrace sources`` shows: each source, what is kept, how old it is, what is due.
+"""What ``oretrace sources`` shows: each source, what is kept, how old it is, what is due, when it is asked.
 
 What belongs here: the overview as a frame. What does not: fetching.
 """
@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
-from ingest.calendar import calendar
+from ingest.attempts import last_attempt
+from ingest.calendar import Release, calendar
 from ingest.clients import clients
 from ingest.home import Home
 from ingest.live import embedded_editions
@@ -28,6 +29,10 @@ SCHEMA = {
     "bytes": pl.Int64,
     "state": pl.String,
     "next_release": pl.String,
+    "asked_at": pl.String,
+    "asked": pl.String,
+    "schedule": pl.String,
+    "next_tick": pl.String,
     "licence": pl.String,
 }
 
@@ -37,7 +42,9 @@ def overview(home: Home, today: date | None = None) -> pl.DataFrame:
 
     ``from`` is http or file drop; ``key`` whether its key is set, needed, or there is none; ``state`` is
     ``due`` when a release came out since the newest vintage was retrieved (or none was ever kept),
-    ``partial`` when an interrupted pull waits, else ``current``.
+    ``partial`` when an interrupted pull waits, else ``current``; ``asked_at`` and ``asked`` when the publisher
+    was last asked for an edition and what came of it; ``schedule`` the times at which it is asked (cron, in the
+    publisher's time zone) and ``next_tick`` the next of them in UTC.
     """
     day = today or datetime.now(UTC).date()
     kept: dict[str, list[Vintage]] = {}
@@ -53,7 +60,7 @@ def _row(home: Home, name: str, vintages: list[Vintage], today: date) -> dict[st
     out = release.last_before(today)
     due = out is not None and (retrieved is None or retrieved < out.isoformat())
     waiting = any((home.raw / name).glob(".partial-*"))
-    following = release.next_after(today)
+    following, asked = release.next_after(today), last_attempt(home.raw, name)
     return {
         "source": name,
         "from": "http" if client else "file drop",
@@ -66,5 +73,21 @@ def _row(home: Home, name: str, vintages: list[Vintage], today: date) -> dict[st
         "bytes": sum(item.size for item in vintages),
         "state": "partial" if waiting else "due" if due else "current",
         "next_release": following.isoformat() if following else None,
+        "asked_at": asked.at[:16].replace("T", " ") if asked else None,
+        "asked": asked.outcome if asked else None,
+        "schedule": f"{'; '.join(release.crons)} ({release.timezone})" if release.crons else None,
+        "next_tick": _next_tick(release, today),
         "licence": source.licence,
     }
+
+
+def _next_tick(release: Release, today: date) -> str | None:
+    """Return the next time at which a publisher is asked, ``2026-12-01 14:00`` UTC, as Dagster computes it."""
+    if not release.crons:
+        return None
+    from dagster._utils.schedules import schedule_execution_time_iterator  # a second to import
+
+    now = datetime.now(UTC)
+    start = now if today == now.date() else datetime(today.year, today.month, today.day, tzinfo=UTC)
+    tick = next(iter(schedule_execution_time_iterator(start.timestamp(), release.crons, release.timezone)))
+    return f"{tick.astimezone(UTC):%Y-%m-%d %H:%M}"

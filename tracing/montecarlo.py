@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
-from scipy.special import ndtr
 
 from tracing import feeds as feeding
 from tracing import network
@@ -229,6 +228,8 @@ class _Sampler:
 
     def _triangular(self, normal: Floats) -> Floats:
         """Inverse of the triangular distribution function at the normal deviate's probability."""
+        from scipy.special import ndtr  # half a second to import, and the definitions load without it
+
         probability, width = ndtr(normal), self.high - self.low
         with np.errstate(all="ignore"):
             turn = np.where(width > 0, (self.central - self.low) / width, 0.0)

@@ -5,15 +5,19 @@ What does not belong here: the transforms themselves (``ingest.transforms``).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 
+from ingest.fingerprint import fingerprint
 from ingest.home import Home
 from ingest.live import noted
 from ingest.schemas import CANONICAL, conform
 from ingest.sources import table_owner
 from ingest.transforms import transforms
 from ingest.transforms.base import DROPPED_SCHEMA, Transform
+from ingest.vintages import sha256_of
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata, vintages
 from orchestration.assets.raw import source_table_path, write_table
 
@@ -23,10 +27,14 @@ def input_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["raw" if name in table_owner() else "canonical", name])
 
 
+def input_path(home: Home, name: str) -> Path:
+    """Return where a source table or canonical table of this run is."""
+    return source_table_path(home, name) if name in table_owner() else home.canonical / f"{name}.parquet"
+
+
 def read_input(home: Home, name: str) -> pl.DataFrame:
     """Read a source table or canonical table of this run."""
-    path = source_table_path(home, name) if name in table_owner() else home.canonical / f"{name}.parquet"
-    return pl.read_parquet(path)
+    return pl.read_parquet(input_path(home, name))
 
 
 def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
@@ -54,7 +62,11 @@ def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
                 "vintages": vintages(frame),
                 "key": ", ".join(CANONICAL[transform.table].key),
                 "dropped_rows": int(dropped["rows"].sum()),
-            }
+                "inputs_fingerprint": fingerprint(
+                    {name: sha256_of(input_path(home, name)) for name in transform.inputs}
+                ),
+            },
+            data_version=dg.DataVersion(f"sha256:{sha256_of(path)}"),
         )
 
     return build_table

@@ -72,9 +72,8 @@ def layer_of(properties: Mapping[str, Any]) -> str:
     return str(properties["fqn"][1])
 
 
-def models(home: Home) -> dg.AssetsDefinition:
-    """Make the one op that builds and tests every dbt model into the candidate."""
-    manifest = dbt.load_manifest(home)
+def models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Make the one op that builds and tests every dbt model of the manifest into the candidate."""
     translator = Translator()
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_build", pool=POOL)

@@ -5,6 +5,7 @@ What does not belong here: the publish protocol itself (``publish``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import dagster as dg
@@ -17,6 +18,7 @@ from orchestration.assets.metadata import OWNERS, code_references
 from orchestration.assets.models import POOL
 from orchestration.integrity import CHECKSUMS
 from orchestration.publish import Release, publish
+from orchestration.standing import published_with
 
 KEY = dg.AssetKey(["published"])
 
@@ -37,10 +39,14 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
     def publish_release() -> dg.MaterializeResult[None]:
         home = Home.from_environment()
         release = publish_candidate(home)
+        cert = json.loads(dbt.certificate(home).read_text())
+        inputs = cert.get("inputs") or {}
+        published_with(home, release.version, cert["run_id"], inputs)
         changes = (release.folder / "diff.md").read_text()
         return dg.MaterializeResult(
             metadata={
                 "version": release.version,
+                "inputs_fingerprint": inputs.get("fingerprint", "not known: not all of it was made in one run"),
                 "unchanged": release.unchanged,
                 "dagster/uri": (home.warehouse / "oretrace.duckdb").absolute().as_uri(),
                 "folder": dg.MetadataValue.path(str(release.folder)),

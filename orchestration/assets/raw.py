@@ -13,14 +13,16 @@ import dagster as dg
 import polars as pl
 
 from ingest.clients import clients
+from ingest.fingerprint import fingerprint
 from ingest.home import Home
-from ingest.live import choose, note_used, read_tables
+from ingest.live import choose, described, note_used, read_tables
 from ingest.sources import sources
 from ingest.sources.base import Source
 from ingest.vintages import sha256_of
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.vintages import vintage_key
 from orchestration.resources import Publishers
+from orchestration.standing import begin, settings_of
 
 
 def source_table_path(home: Home, table: str) -> Path:
@@ -55,9 +57,11 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
     @dg.multi_asset(name=f"raw_{source.name}", specs=specs)
     def read_source(context: dg.AssetExecutionContext, publishers: Publishers) -> Iterator[dg.MaterializeResult[None]]:
         home = Home.from_environment()
+        begin(home, context.run.run_id, publishers.mode, settings_of(context.run.run_config))
         problem = publishers.ask(home, source.name, context.log)
         used = choose(home, publishers.mode)[source.name]
         frames = read_tables(home, source, used)
+        made_of = fingerprint({item.edition: described(item)["content_sha256"] for item in used})
         note_used(home, source.name, used, problem)
         for table, frame in frames.items():
             path = source_table_path(home, table)
@@ -68,6 +72,7 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
                     **table_metadata(frame, path),
                     "mode": publishers.mode,
                     "vintages": [f"{item.edition} ({item.origin})" for item in used],
+                    "inputs_fingerprint": made_of,
                     "licence": source.licence,
                     "citation": [source.citation.format(vintage=item.edition) for item in used],
                     **({"not_fetched": problem} if problem else {}),

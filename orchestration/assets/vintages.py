@@ -54,13 +54,11 @@ def partitions(release: Release) -> dg.PartitionsDefinition[str] | None:
     )
 
 
-def freshness(release: Release) -> dg.FreshnessPolicy | None:
-    """Return after how long without a new vintage a publisher's data count as old; None where it is not known."""
-    if release.stale_days is None:
+def freshness(days: int | None) -> dg.FreshnessPolicy | None:
+    """Return the policy of what is old after some days, with a warning in the last tenth; None for no age."""
+    if days is None:
         return None
-    return dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=release.stale_days), warn_window=timedelta(days=0.9 * release.stale_days)
-    )
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(days=days), warn_window=timedelta(days=0.9 * days))
 
 
 def vintage_asset(source: str) -> dg.AssetsDefinition:
@@ -77,7 +75,7 @@ def vintage_asset(source: str) -> dg.AssetsDefinition:
         description=f"{title}. {meta.licence}. {release.note}.",
         partitions_def=partitions(release),
         retry_policy=network_retries(),
-        freshness_policy=freshness(release),
+        freshness_policy=freshness(release.stale_days),
         output_required=False,
         pool=job_name(source),
     )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,14 @@ def test_nothing_but_the_network_is_tried_again(graph: dg.Definitions) -> None:
         if node.definition.retry_policy or node.retry_policy
     }
     assert retried == {f"vintage__{source}" for source in clients()}
+
+
+def test_marts_and_vintages_have_an_age_at_which_they_are_old(graph: dg.Definitions) -> None:
+    for spec in graph.resolve_all_asset_specs():
+        if spec.key.path[0] in ("marts", "vintage"):
+            assert spec.freshness_policy is not None, spec.key
+        if spec.key == dg.AssetKey(["marts", "mart_import_monitor"]):
+            assert spec.freshness_policy == dg.FreshnessPolicy.time_window(timedelta(days=45), timedelta(days=40.5))
 
 
 def test_both_ways_to_load_the_definitions_give_the_same_keys(tmp_path: Path, graph: dg.Definitions) -> None:

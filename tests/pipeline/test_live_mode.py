@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from ingest.vintages import newest
 from orchestration.assets import raw
 from orchestration.resources import Publishers
 from tests.pipeline.conftest import oretrace
-from tests.publishers import embedded
+from tests.publishers import embedded, world_bank
 from tests.replay import Replay
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -121,6 +122,59 @@ def test_offline_nobody_is_asked_and_the_vintages_kept_are_read(live: Live, monk
     assert result.success and len(live.server.asked) == asked
     read = result.asset_materializations_for_node("raw_comtrade")[0].metadata
     assert read["vintages"].value == ["2025 (live)"]
+
+
+def test_a_second_live_run_asks_everybody_and_finds_nothing_new(live: Live) -> None:
+    asked = len(live.server.asked)
+    done = oretrace("run", "--mode", "live", home=live.home, environment=live.environment)
+    assert done.returncode == 0, done.stderr
+    assert "nothing new" in done.stdout and "worldbank 2025-07-01" in done.stdout
+    assert {request.path.split("/")[1] for request in live.server.asked[asked:]} >= {"v2", "data", "public"}
+
+
+def test_a_new_edition_leads_to_a_release_without_a_hand(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sensor, fetch, sensor, whole job: as the daemon would start them, but in this process."""
+    for name, value in {**live.environment, "ORETRACE_HOME": str(live.home), "ORETRACE_MODE": "live"}.items():
+        monkeypatch.setenv(name, value)
+    from orchestration.definitions import build_definitions
+
+    graph = build_definitions()
+    before = (live.home / "warehouse" / "oretrace.duckdb").resolve()
+    tables = embedded.embedded_tables()
+    gdp = [(code, year, 1.01 * usd) for code, year, usd in _gdp(tables) if usd]
+    world_bank.serve(live.server, {"NY.GDP.MKTP.CD": gdp, **embedded.governance(tables["raw_wgi__estimates"])},
+                     updated="2026-10-01")  # fmt: skip
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def sense(name: str) -> list[dg.RunRequest]:
+            context = dg.build_sensor_context(instance=instance, repository_def=graph.get_repository_def())
+            return list(graph.get_repository_def().get_sensor_def(name).evaluate_tick(context).run_requests or [])
+
+        def execute(request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+            job = graph.resolve_job_def(str(request.job_name))
+            return job.execute_in_process(run_config=request.run_config, tags=request.tags, instance=instance)
+
+        assert sense("new_inputs") == []
+        (fetch,) = sense("worldbank_upstream")
+        assert execute(fetch).success
+        (whole,) = sense("new_inputs")
+        assert whole.tags["oretrace/why"] == "worldbank 2026-10-01 is new"
+        asked = len(live.server.asked)
+        assert execute(whole).success
+        assert len(live.server.asked) == asked
+        assert sense("worldbank_upstream") == [] and sense("new_inputs") == []
+    assert (live.home / "warehouse" / "oretrace.duckdb").resolve() != before
+    assert live.rows("select vintage, origin from dim_vintage where source = 'worldbank'") == [("2026-10-01", "live")]
+    certificate = json.loads(
+        (live.home / "warehouse" / "oretrace.duckdb").resolve().with_name("certificate.json").read_text()
+    )
+    assert "worldbank/2026-10-01" in certificate["inputs"]["parts"]["vintages"]
+    # Offline, what the last attempt said still stands: nobody was asked, and USGS had not answered.
+    assert "status 404" in certificate["sources"]["usgs_mcs"]["problem"]
+
+
+def _gdp(tables: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, int, float]]:
+    yield from tables["raw_worldbank__gdp"].select("code", "year", "gdp_usd").iter_rows()
 
 
 def test_a_raw_vintage_that_was_tampered_with_stops_the_run(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

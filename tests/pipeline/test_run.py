@@ -59,7 +59,7 @@ def test_killed_in_the_build_and_in_the_gate_the_published_file_stays_and_the_ne
             [str(ORETRACE), "run", "--draws", "5"], env=_env(home), stderr=subprocess.PIPE, text=True
         ) as run:
             _read_until(run, "running refresh")
-            at_once = oretrace("run", home=home)
+            at_once = oretrace("run", "--force", home=home)
             assert at_once.returncode == 2
             assert "another run is at work" in at_once.stderr
             _read_until(run, last_line)
