@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +26,19 @@ from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.workspace.load_target import WorkspaceFileTarget
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.conftest import PROJECT
+from tests.pipeline.instance import free_port, wait_for
 
 DEPLOY = PROJECT / "deploy"
+UNITS = sorted((DEPLOY / "systemd").iterdir())
+SERVICES = [unit for unit in UNITS if unit.suffix == ".service"]
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+needs_nginx = pytest.mark.skipif(
+    not shutil.which("nginx", path="/usr/sbin:/usr/bin"), reason="nginx is not installed (Debian package nginx-light)"
+)
 
 
 def settings(path: Path = DEPLOY / "oretrace.env.example") -> dict[str, str]:
@@ -68,3 +90,219 @@ def test_dagster_would_refuse_a_misspelt_setting(dagster_home: Path, key: str) -
     (dagster_home / "dagster.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(DagsterInvalidConfigError, match="mispelt"):
         InstanceRef.from_dir(str(dagster_home))
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
+    for unit in UNITS:
+        # Commands are looked for where this clone is.
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/oretrace", str(PROJECT)))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.iterdir())],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "oretrace" in line]
+    assert done.returncode == 0 and said == []
+
+
+@needs_systemd
+def test_systemd_counts_each_service_as_well_confined() -> None:
+    for unit in SERVICES:
+        done = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", "--threshold=30", str(unit)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-300:] + done.stderr
+
+
+def test_services_run_as_their_own_user_with_secrets_from_a_file_and_what_they_may_write_named() -> None:
+    assert {unit.stem.removeprefix("oretrace-") for unit in SERVICES} == {
+        "backup", "code", "daemon", "webserver", "webserver-readonly",
+    }  # fmt: skip
+    for unit in SERVICES:
+        text = unit.read_text()
+        for line in ("User=oretrace", "EnvironmentFile=/etc/oretrace/oretrace.env", "NoNewPrivileges=yes",
+                     "ProtectSystem=strict", "CapabilityBoundingSet="):  # fmt: skip
+            assert f"\n{line}\n" in text, (unit.name, line)
+        assert re.search(r"^ReadWritePaths=/var/lib/oretrace( /var/backups/oretrace)?$", text, re.MULTILINE)
+        assert "PASSWORD" not in text
+        if "webserver" in unit.name:
+            assert "--host 127.0.0.1" in text
+            assert ("--read-only" in text) == ("readonly" in unit.name)
+    assert "KillMode=mixed" in (DEPLOY / "systemd" / "oretrace-code.service").read_text()
+
+
+def test_containers_publish_nothing_beyond_loopback_wait_for_each_other_and_hold_no_secret() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    services = compose["services"]
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports and all(str(port).startswith("127.0.0.1:") for port in ports)
+    assert {name for name, one in services.items() if "ports" in one} == {"webserver", "analysts"}
+    for name, service in services.items():
+        for other, condition in service.get("depends_on", {}).items():
+            healthy = condition == {"condition": "service_healthy"}
+            assert other in services and ("healthcheck" in services[other]) == healthy, name
+        if name != "postgres":
+            assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["env_file"] == ["oretrace.env"]
+            assert service["environment"].keys() <= settings().keys()
+            named = {volume.split(":")[0] for volume in service["volumes"] if not volume.startswith(".")}
+            assert named <= compose["volumes"].keys()
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"].startswith("${ORETRACE_PG_PASSWORD:?")
+    # The same commands as under systemd.
+    code = next(
+        line for line in (DEPLOY / "systemd" / "oretrace-code.service").read_text().splitlines() if "grpc" in line
+    )
+    assert services["code"]["command"][3:5] == ["--socket", settings()["ORETRACE_CODE_SOCKET"]]
+    assert " ".join(services["code"]["command"][5:]) in code
+    assert "--read-only" in services["analysts"]["command"] and "--read-only" not in services["webserver"]["command"]
+
+
+def test_the_example_settings_hold_no_real_secret() -> None:
+    secrets = {name: value for name, value in settings().items() if re.search("PASSWORD|KEY|WEBHOOK", name)}
+    assert set(secrets.values()) <= {"", "change-me"}
+
+
+class Proxy:
+    """nginx with the example configuration, before two real webservers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port, self.analysts = folder, free_port(), free_port()
+        self.servers = {self.port: free_port(), self.analysts: free_port()}
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        home = self.folder / "dagster"
+        home.mkdir()
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+        (self.folder / "empty.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
+        for (_, port), options in zip(self.servers.items(), ([], ["--read-only"]), strict=True):
+            words = [str(Path(sys.executable).with_name("dagster-webserver")), "-h", "127.0.0.1", "-p", str(port)]
+            self._start([*words, "-f", str(self.folder / "empty.py"), *options], DAGSTER_HOME=str(home))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=oretrace",
+             "-addext", "subjectAltName=DNS:dagster.example.org,DNS:analysts.example.org",
+             "-keyout", self.folder / "privkey.pem", "-out", self.folder / "fullchain.pem"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        for file, name in (("oretrace.htpasswd", "operator"), ("oretrace-analysts.htpasswd", "analyst")):
+            hashed = subprocess.run(
+                ["openssl", "passwd", "-6", f"{name}-word"], check=True, capture_output=True, text=True
+            )
+            (self.folder / file).write_text(f"{name}:{hashed.stdout.strip()}\n")
+            (self.folder / file).chmod(0o644)
+        self.folder.chmod(0o755)
+        (self.folder / "nginx.conf").write_text(
+            f"daemon off; pid {self.folder}/pid; error_log {self.folder}/error.log; events {{}}\n"
+            f"http {{ access_log off; {self._example()} }}\n"
+        )
+        self._start(["/usr/sbin/nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")])
+
+    def _example(self) -> str:
+        """The example, with this test's ports and places; its directives stay as they are."""
+        text = (DEPLOY / "nginx" / "oretrace.conf").read_text()
+        text = text.replace("/etc/ssl/oretrace/", f"{self.folder}/").replace("/etc/nginx/", f"{self.folder}/")
+        text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+        for port, old in ((self.port, 3000), (self.analysts, 3001)):
+            text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port} ssl;", 1)
+            text = text.replace(f"127.0.0.1:{old};", f"127.0.0.1:{self.servers[port]};")
+        return text
+
+    def _start(self, words: list[str], **environment: str) -> None:
+        log = (self.folder / "log").open("ab")
+        self.started.append(
+            subprocess.Popen(words, env={**os.environ, **environment}, stdout=log, stderr=log, start_new_session=True)
+        )
+
+    def stop(self) -> None:
+        for process in self.started:
+            process.terminate()
+        for process in self.started:
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def ask(self, query: str, *, port: int, word: str | None, origin: str | None = None) -> tuple[int, str]:
+        """Return the status and body of a GraphQL request through the proxy."""
+        headers = {"Content-Type": "application/json", "Host": "dagster.example.org", **login(word)}
+        headers |= {"Origin": origin} if origin else {}
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{port}/graphql", json.dumps({"query": query}).encode(), headers
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=self.context()) as answer:  # noqa: S310  # loopback
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.folder / "fullchain.pem"))
+        context.check_hostname = False  # the address is 127.0.0.1; the certificate is checked
+        return context
+
+
+def login(word: str | None) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(word.encode()).decode()}"} if word else {}
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Proxy]:
+    folder = Path(tempfile.mkdtemp(prefix="oretrace-nginx-"))  # its workers are another user
+    found = Proxy(folder)
+    try:
+        found.start()
+        for port, word in ((found.port, "operator:operator-word"), (found.analysts, "analyst:analyst-word")):
+            wait_for(
+                lambda port=port, word=word: found.ask("{version}", port=port, word=word)[0] == 200, "the proxy", 240
+            )
+        yield found
+    finally:
+        found.stop()
+        shutil.rmtree(folder)
+
+
+@needs_nginx
+@pytest.mark.xdist_group("proxy")
+def test_the_proxy_lets_in_who_has_the_password_of_that_server_and_nobody_else(proxy: Proxy) -> None:
+    for word in (None, "operator:wrong", "analyst:analyst-word"):
+        assert proxy.ask("{version}", port=proxy.port, word=word)[0] == 401
+    assert proxy.ask("{version}", port=proxy.analysts, word="operator:operator-word")[0] == 401
+    status, body = proxy.ask("{version}", port=proxy.port, word="operator:operator-word")
+    assert status == 200 and json.loads(body)["data"]["version"] == "1.13.27"
+
+
+@needs_nginx
+@pytest.mark.xdist_group("proxy")
+def test_requests_that_another_site_makes_a_browser_send_are_refused(proxy: Proxy) -> None:
+    asked = {"port": proxy.port, "word": "operator:operator-word"}
+    assert proxy.ask("{version}", **asked, origin="https://elsewhere.example.com")[0] == 403
+    assert proxy.ask("{version}", **asked, origin="https://dagster.example.org")[0] == 200
+
+
+@needs_nginx
+@pytest.mark.xdist_group("proxy")
+def test_pages_follow_runs_over_a_websocket_through_the_proxy(proxy: Proxy) -> None:
+    address = f"wss://127.0.0.1:{proxy.port}/graphql"
+    options: dict[str, Any] = {"ssl": proxy.context(), "subprotocols": ["graphql-ws"], "proxy": None}
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address, **options).close()
+    assert refused.value.response.status_code == 401
+    with connect(address, **options, additional_headers=login("operator:operator-word")) as stream:
+        stream.send(json.dumps({"type": "connection_init", "payload": {}}))
+        assert json.loads(stream.recv(timeout=20))["type"] == "connection_ack"
+
+
+@needs_nginx
+@pytest.mark.xdist_group("proxy")
+def test_analysts_can_look_and_launch_nothing(proxy: Proxy) -> None:
+    asked = "{ permissions { permission value } }"
+    allowed = {}
+    for port, word in ((proxy.port, "operator:operator-word"), (proxy.analysts, "analyst:analyst-word")):
+        _, body = proxy.ask(asked, port=port, word=word)
+        found = {item["permission"]: item["value"] for item in json.loads(body)["data"]["permissions"]}
+        allowed[port] = {name for name, value in found.items() if value}
+    assert "launch_pipeline_execution" in allowed[proxy.port]
+    assert allowed[proxy.analysts] == set()
