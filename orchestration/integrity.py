@@ -141,6 +141,8 @@ def verify_release(release: Release) -> list[str]:
         return [f"{folder / PACKAGE} is missing"]
     try:
         listed = _listed(release)
+    except FileNotFoundError as error:
+        return [f"{error.filename} is missing"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         at = CHECKSUMS if (folder / CHECKSUMS).exists() else PACKAGE
         return [f"{folder / at} cannot be read: {error}"]
