@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export UV_NO_PROGRESS = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
-.PHONY: run test lint ui bench docs lock clean
+.PHONY: run test lint audit ui bench docs lock clean
 .DEFAULT_GOAL := run
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
@@ -29,6 +29,9 @@ lint: $(READY) ## style, types, SQL
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests dbt_project/macros
+
+audit: $(READY) ## known vulnerabilities of what the locks pin
+	@$(BIN)/python .ci/audit.py
 
 ui: $(READY) ## Dagster on http://127.0.0.1:3000
 	@$(BIN)/oretrace ui
