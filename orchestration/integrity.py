@@ -3,8 +3,8 @@
 ``checksums.txt`` lists every other file of the release, the data package included, as ``sha256sum -c``
 reads it; the next release records the hash of that list.
 
-What belongs here: the list, the data package, comparing both with what is on disk. What does not:
-the links that lead to a release (``releases``).
+What belongs here: the list, comparing it and the data package with what is on disk. What does not: what the data
+package says (``package``), the links that lead to a release (``releases``).
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import duckdb
 
 from ingest.errors import OretraceError
 from ingest.vintages import sha256_of
@@ -24,57 +21,6 @@ from orchestration.certificate import CERTIFICATE
 from orchestration.releases import LINK, PACKAGE, PARTIAL, Release, current_release, folder_of, fsync, swapped_links
 
 CHECKSUMS = "checksums.txt"
-
-
-def package_of(
-    folder: Path, version: str, cert: Mapping[str, Any], licences: Mapping[str, Any], **more: Any
-) -> dict[str, Any]:
-    """Describe the data files of a release as a data package.
-
-    Args:
-        folder: where the files are; those directly in it are resources.
-        version: name of the release.
-        cert: its certificate.
-        licences: source name to its terms.
-        more: further properties.
-    """
-    with duckdb.connect(str(folder / LINK), read_only=True) as db:
-        resources = [_resource(path, db) for path in sorted(folder.iterdir()) if path.is_file()]
-    return {
-        "name": "oretrace",
-        "title": "oretrace: dependence in critical minerals by supply-chain stage",
-        "version": version,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "licenses": [{"name": "CC-BY-4.0", "path": "https://creativecommons.org/licenses/by/4.0/"}],
-        "sources": [{"name": name, **terms} for name, terms in sorted(licences.items())],
-        "vintages": cert["vintages"],
-        "checksums": CHECKSUMS,
-        **more,
-        "resources": resources,
-    }
-
-
-def _resource(path: Path, db: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    resource: dict[str, Any] = {
-        "name": path.stem.lower() if path.suffix == ".parquet" else path.name.replace(".", "-").lower(),
-        "path": path.name,
-        "format": path.suffix.removeprefix("."),
-        "bytes": path.stat().st_size,
-        "hash": f"sha256:{sha256_of(path)}",
-    }
-    if path.suffix == ".parquet":
-        columns = db.execute(
-            "select column_name, data_type from duckdb_columns() where table_name = ? order by column_index",
-            [path.stem],
-        ).fetchall()
-        resource["schema"] = {"fields": [{"name": name, "type": _field_type(kind)} for name, kind in columns]}
-    return resource
-
-
-def _field_type(kind: str) -> str:
-    if "INT" in kind:
-        return "integer"
-    return {"DOUBLE": "number", "FLOAT": "number", "BOOLEAN": "boolean", "DATE": "date"}.get(kind, "string")
 
 
 def resource_hashes(package: Mapping[str, Any], suffix: str = "") -> dict[str, str]:

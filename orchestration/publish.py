@@ -21,7 +21,8 @@ import duckdb
 from ingest.errors import BadInput, OretraceError
 from ingest.vintages import sha256_of
 from orchestration.certificate import CERTIFICATE, PublishRefused, read_certificate, write_certificate
-from orchestration.integrity import CHECKSUMS, package_of, resource_hashes, seal, verify, verify_release
+from orchestration.integrity import CHECKSUMS, resource_hashes, seal, verify, verify_release
+from orchestration.package import package_of
 from orchestration.release_diff import compare, diff_as_markdown, quoted
 from orchestration.releases import (
     LINK,
@@ -184,7 +185,7 @@ def _describe(
             "version": current.version,
             "checksums_sha256": sha256_of(current.folder / CHECKSUMS),
         }
-    package = package_of(partial, version, cert, licences, **more)
+    package = package_of(partial, version, cert, licences, checksums=CHECKSUMS, **more)
     (partial / PACKAGE).write_text(json.dumps(package, indent=1) + "\n")
     return version
 
