@@ -17,6 +17,7 @@ from ingest.home import PROJECT, Home
 from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
+from orchestration.cli_export import export
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
@@ -219,7 +220,7 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve):
+for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve, export):
     cli.add_command(command)
 
 

@@ -16,7 +16,7 @@ from ingest.errors import BadInput
 from ingest.home import Home
 from orchestration.assets.canonical import read_input
 from orchestration.assets.diversified import european_union
-from orchestration.show import known_value
+from orchestration.words import known_value
 from tracing.chain_networks import ChainNetworks, prepare
 from tracing.economies import merged
 from tracing.network import STAGES

@@ -20,7 +20,7 @@ from ingest.scenario_inputs import links, parameters
 from orchestration.assets.canonical import read_input
 from orchestration.assets.disrupted import NETWORK, european_union, in_store, networks
 from orchestration.publish import current_release
-from orchestration.show import known_value
+from orchestration.words import known_value
 from tracing.chain_networks import ChainNetworks
 from tracing.disruption import BAN, disrupt
 

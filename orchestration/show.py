@@ -6,37 +6,13 @@ figures that the marts do not hold.
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import duckdb
 import polars as pl
 
 from ingest.errors import BadInput
-
-
-def known_value(given: str, known: dict[str, str], what: str) -> str:
-    """Match a user's word to a known slug or code, by slug or by name, whatever the case.
-
-    Args:
-        given: what the user typed.
-        known: slug to display name.
-        what: ``importer``, ``material`` or ``stage``, for the message.
-
-    Raises:
-        BadInput: nothing matches; the message offers the nearest.
-    """
-    wanted = given.strip().casefold().replace("-", "_").replace(" ", "_")
-    words = {slug.casefold(): slug for slug in known}
-    words |= {name.casefold().replace(" ", "_").replace("-", "_"): slug for slug, name in known.items()}
-    if wanted in words:
-        return words[wanted]
-    near = (
-        difflib.get_close_matches(wanted, words, n=4, cutoff=0.5)
-        or [word for word in words if wanted[:3] and wanted[:3] in word][:4]
-    )
-    hint = ", ".join(dict.fromkeys(f"{words[word]} ({known[words[word]]})" for word in near))
-    raise BadInput(f"unknown {what} {given!r}." + (f" Nearest: {hint}." if hint else f" Known: {', '.join(known)}."))
+from orchestration.words import known_value
 
 
 def vocabulary(db: duckdb.DuckDBPyConnection, column: str) -> dict[str, str]:

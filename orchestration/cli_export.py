@@ -1,0 +1,66 @@
+"""The command ``oretrace export``: published tables to files.
+
+What belongs here: words, options, progress. What does not: the work (``export``).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("form", metavar="FORMAT", type=click.Choice(["csv", "xlsx", "parquet", "sdmx"]))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--table", "tables", multiple=True, help="A table; repeatable; every one by default.")
+@click.option("--material", help="Only this material: slug or name.")
+@click.option("--importer", help="Only this importer: ISO3 code or name.")
+@click.option("--stage", help="Only this stage.")
+@click.option("--year", type=click.IntRange(1900, 2100), help="Only this year.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def export(
+    form: str,
+    target: Path,
+    tables: tuple[str, ...],
+    material: str | None,
+    importer: str | None,
+    stage: str | None,
+    year: int | None,
+    force: bool,
+) -> None:
+    """Write published tables as FORMAT (csv, xlsx, parquet, sdmx) to TARGET.
+
+    csv and parquet: a file per table in the folder TARGET, or one file. xlsx: one workbook with a sheet per table
+    and a sheet README. sdmx: structure and SDMX-CSV of the dependence marts in the folder TARGET. Tables without a
+    chosen column are left out.
+
+    \b
+    Example: oretrace export xlsx magnets.xlsx --material rare_earths --importer DEU
+             oretrace export csv claims.csv --table mart_claims
+             oretrace export parquet tables --year 2024
+             oretrace export sdmx sdmx --material gallium
+    """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.export import Choice
+    from orchestration.export import export as write
+
+    choice = Choice(tables, material, importer, stage, year)
+    done = write(form, target, choice, force=force, track=_with_bar)
+    if done.left_out:
+        print(f"left out, without a chosen column: {', '.join(done.left_out)}", file=sys.stderr)
+    print(f"release {done.release}: {len(done.rows)} table(s), {sum(done.rows.values()):,} rows", file=sys.stderr)
+    for file in done.files:
+        print(file)
+
+
+def _with_bar(names: Sequence[str]) -> Iterator[str]:
+    """Go through names with a bar on a terminal, silently in a pipe."""
+    if not sys.stderr.isatty():
+        yield from names
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(names, description="tables", console=Console(stderr=True), transient=True)
