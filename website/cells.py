@@ -1,0 +1,176 @@
+"""The heat map of an importer, its largest hidden exposures, and its table by stage: rows and reasons for pages.
+
+What belongs here: choosing figures for the parts that several pages share. What does not: HTML, SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from website.marts import TWICE, Marts, Row
+
+LARGEST = 10
+
+
+Line = tuple[str, list[dict[str, Any]]]
+
+
+@dataclass
+class Reasons:
+    """Why figures are missing: each reason once, with a short mark that cells carry.
+
+    Attributes:
+        texts: reason to mark, in order of first use.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, text: str) -> str:
+        """Return the mark of a reason: a, b, ... z, aa."""
+        if text not in self.texts:
+            place, mark = len(self.texts), ""
+            while True:
+                mark = chr(97 + place % 26) + mark
+                place = place // 26 - 1
+                if place < 0:
+                    break
+            self.texts[text] = mark
+        return self.texts[text]
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """A table material x stage.
+
+    Attributes:
+        stages: the stages with a figure, in chain order.
+        groups: title and lines of the materials seen through, then of the others; a line is a slug and one cell per
+            stage, a cell has ``seller`` and ``processor``.
+        reasons: why figures are missing, by mark.
+        counts: cells with a seller, cells traced.
+    """
+
+    stages: list[str]
+    groups: list[tuple[str, list[Line]]]
+    reasons: Reasons
+    counts: dict[str, int]
+
+
+def heat_map(marts: Marts, importer: str) -> HeatMap:
+    """Lay out an importer's dependence on its lead country by material and stage."""
+    rows = marts.dependence[importer]
+    shown = {
+        material: {stage: row for stage, row in by_stage.items() if row["year"] == marts.year}
+        for material, by_stage in rows.items()
+    }
+    shown = {material: cells for material, cells in shown.items() if any(_has_figure(row) for row in cells.values())}
+    used = {stage for cells in shown.values() for stage, row in cells.items() if _has_figure(row)}
+    stages = [stage for stage in marts.stages if stage in used]
+    reasons = Reasons()
+    lines = []
+    for material in marts.materials:
+        if material in shown:
+            cells = [_cell(marts, importer, material, stage, shown[material].get(stage), reasons) for stage in stages]
+            lines.append((material, cells))
+    cells = [cell for _, line in lines for cell in line]
+    counts = {
+        "sellers": sum(cell["seller"] is not None for cell in cells),
+        "traced": sum(cell["processor"] is not None for cell in cells),
+    }
+    seen = [line for line in lines if any(cell["processor"] for cell in line[1])]
+    others = [line for line in lines if line not in seen]
+    groups = [("Seen through the chain", seen), ("Known at face value only", others)]
+    return HeatMap(stages, [group for group in groups if group[1]], reasons, counts)
+
+
+def _has_figure(row: Row) -> bool:
+    return row["top_processor"] is not None or row["seller"] is not None or row["top_supplier"] is not None
+
+
+def _cell(
+    marts: Marts, importer: str, material: str, stage: str, row: Row | None, reasons: Reasons
+) -> dict[str, Any]:
+    seller = seller_of(row) if row else None
+    processor = processor_of(row) if row else None
+    return {
+        "stage": stage,
+        "seller": seller,
+        "processor": processor,
+        "why_seller": None if seller else reasons.mark(marts.why_no_supplier(importer, material, stage)),
+        "why_processor": None if processor else reasons.mark(marts.why_not_traced(importer, material, stage)),
+    }
+
+
+def seller_of(row: Row) -> dict[str, Any] | None:
+    """Return the lead seller at face value: of supply where the stage is traced, else of imports."""
+    if row["seller"] is not None:
+        return {
+            "country": row["seller"], "share": row["seller_share"], "low": row["seller_low"],
+            "high": row["seller_high"], "of": "supply", "basis": "tonnes contained, traced",
+            "evidence": row["traced_evidence"], "period": str(row["year"]),
+        }  # fmt: skip
+    if row["top_supplier"] is None:
+        return None
+    return {
+        "country": row["top_supplier"], "share": row["top_supplier_import_share"], "low": None, "high": None,
+        "of": "imports", "basis": row["share_basis"], "evidence": row["evidence"], "period": row["share_period"],
+    }  # fmt: skip
+
+
+def processor_of(row: Row) -> dict[str, Any] | None:
+    """Return the lead processor with its traced share and bounds."""
+    if row["top_processor"] is None:
+        return None
+    return {
+        "country": row["top_processor"], "share": row["top_processor_share"], "low": row["top_processor_share_low"],
+        "high": row["top_processor_share_high"], "of": "supply", "basis": "tonnes contained, traced",
+        "evidence": row["traced_evidence"], "period": str(row["year"]),
+    }  # fmt: skip
+
+
+def hidden_exposures(marts: Marts, importer: str) -> list[Row]:
+    """Return the largest hidden exposures of an importer, one per material."""
+    found = [
+        row
+        for material, by_stage in marts.dependence[importer].items()
+        if material != TWICE
+        for row in by_stage.values()
+        if row["year"] == marts.year and (row["top_processor_hidden_share"] or 0) > 0
+    ]
+    found.sort(key=lambda row: (-row["top_processor_hidden_share"], row["material"], row["stage"]))
+    return found[:LARGEST]
+
+
+def arrow_rows(marts: Marts, rows: list[Row], label: str) -> list[dict[str, Any]]:
+    """Return the rows of an arrow chart: face value to traced with its bounds, in percent.
+
+    Args:
+        marts: for names.
+        rows: rows of the dependence mart with a lead processor.
+        label: ``stage``, ``material`` or ``importer``: what each arrow is named after.
+    """
+    names: dict[str, dict[str, str]] = {
+        "stage": marts.stages, "material": marts.materials, "importer": marts.countries,
+    }  # fmt: skip
+    shown = []
+    for row in rows:
+        name = names[label].get(row[label], row[label])
+        text = f"{name}, {marts.stages[row['stage']].lower()}" if label == "material" else name
+        shown.append(
+            {
+                "label": text,
+                "country": marts.countries.get(row["top_processor"], row["top_processor"]),
+                "face": _percent(row["top_processor_face_value_share"]),
+                "traced": _percent(row["top_processor_share"]),
+                "low": _percent(row["top_processor_share_low"]),
+                "high": _percent(row["top_processor_share_high"]),
+                "year": row["year"],
+                "evidence": row["traced_evidence"],
+            }
+        )
+    return shown
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else round(100 * share, 2)

@@ -1,0 +1,260 @@
+"""A page per material: the chain from mine to product, and an importer's way through it.
+
+What belongs here: choosing what a material's page and its data script show. What does not: HTML, downloads.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from website import words
+from website.cells import arrow_rows, processor_of, seller_of
+from website.marts import Row, by
+from website.render import Site
+from website.series import import_series, sellers_and_ways
+
+LARGEST_PRODUCERS = 6
+COMPARED = 15
+SHIPPED = ("export_control", "export_ban", "export_quota", "technology_control", "embargo", "sanction", "tariff",
+           "suspension", "sourcing_rule")  # fmt: skip
+
+
+def write(site: Site) -> None:
+    """Write ``materials.html``, and per material a page and a data script with every importer."""
+    marts = site.marts
+    rows: dict[str, list[Row]] = by(
+        (row for mats in marts.dependence.values() for stages in mats.values() for row in stages.values()), "material"
+    )
+    world = _world(site)
+    events, controls = _events(site), _controls(site)
+    covered = by(
+        marts.rows("from mart_coverage where year = $year order by material, stage", {"year": marts.year}), "material"
+    )
+    series, flows = import_series(marts), sellers_and_ways(marts)
+    for material in marts.materials:
+        own = rows.get(material, [])
+        parts = {
+            code: _part(site, material, code, found, series, flows) for code, found in by(own, "importer").items()
+        }
+        slug = words.slug(material)
+        site.script(f"data/material/{slug}.js", f"material/{material}", parts)
+        first = site.default if site.default in parts else next(iter(sorted(parts)), "")
+        chain = [_stage(site, material, stage, covered.get(material, []), world) for stage in marts.stages]
+        shown = parts.get(first, {"html": "", "series": {}, "charts": {}})
+        charts = {
+            **shown["charts"], "chain": _chain_chart(site, chain), "compared": _compared(site, own),
+            "timeline": _timeline(site, events.get(material, []), controls.get(material, [])),
+        }  # fmt: skip
+        site.page(
+            f"material/{slug}.html",
+            "material.html",
+            material=material,
+            facts=marts.material_facts.get(material, {}),
+            chain=[item for item in chain if item["coverage"] or item["world"]],
+            coverage=covered.get(material, []),
+            part=shown,
+            first=first,
+            choices={code: marts.countries.get(code, code) for code in marts.importers if code in parts},
+            events=events.get(material, []),
+            controls=controls.get(material, []),
+            page={"importer": first, "charts": charts, "series": shown["series"],
+                  "stages": list(marts.stages.items())},
+        )
+    site.page("materials.html", "materials.html", rows=_index(site, covered, rows))
+
+
+def _index(site: Site, covered: dict[str, list[Row]], rows: dict[str, list[Row]]) -> list[Row]:
+    lines = []
+    for material in site.marts.materials:
+        traced = {row["stage"] for row in rows.get(material, []) if row["top_processor"]}
+        lines.append(
+            {
+                "material": material,
+                "facts": site.marts.material_facts.get(material, {}),
+                "traced": [stage for stage in site.marts.stages if stage in traced],
+                "blind": [row["stage"] for row in covered.get(material, []) if row["chain_status"] == "blind"],
+                "importers": len({row["importer"] for row in rows.get(material, [])}),
+            }
+        )
+    return lines
+
+
+def _part(
+    site: Site, material: str, importer: str, rows: list[Row], series: dict[Any, Any], flows: dict[Any, Any]
+) -> dict[str, Any]:
+    """Return what a material's page shows of one importer: HTML, rows of its charts, series by stage."""
+    marts = site.marts
+    order = list(marts.stages)
+    rows = sorted(rows, key=lambda row: order.index(row["stage"]))
+    lines = [
+        {
+            "row": row,
+            "seller": seller_of(row),
+            "processor": processor_of(row) if row["year"] == marts.year else None,
+            "why_seller": marts.why_no_supplier(importer, material, row["stage"]),
+            "why_processor": marts.why_not_traced(importer, material, row["stage"]),
+        }
+        for row in rows
+    ]
+    found = {}
+    for row in rows:
+        key = (importer, material, row["stage"])
+        item = dict(series.get(key, {"y": [], "s": [], "l": [], "h": [], "note": ""}))
+        if key in flows:
+            item["f"] = flows[key]
+        if item["y"] or key in flows:
+            found[row["stage"]] = item
+    traced = [row for row in rows if row["top_processor"] and row["year"] == marts.year]
+    html = site.fragment("_dependence.html", importer=importer, lines=lines, year=marts.year, material=material)
+    return {"html": html, "series": found, "charts": {"arrow": {"rows": labelled(site, traced, "stage")}}}
+
+
+def labelled(site: Site, rows: list[Row], label: str) -> list[dict[str, Any]]:
+    """Return rows of an arrow chart with country and figures on a second line of the label."""
+    lines = arrow_rows(site.marts, rows, label)
+    for line in lines:
+        line["label"] = f"{line['label']}|{line['country']} {line['face']:.0f} to {line['traced']:.0f} %"
+    return lines
+
+
+def _compared(site: Site, rows: list[Row]) -> dict[str, Any]:
+    """Return the largest importers at the last stage that was seen through, each on its lead processor."""
+    order = list(site.marts.stages)
+    traced = [row for row in rows if row["top_processor"] and row["year"] == site.marts.year and row["imports_t"]]
+    if not traced:
+        return {"rows": []}
+    last = max((row["stage"] for row in traced), key=order.index)
+    chosen = sorted((row for row in traced if row["stage"] == last), key=lambda row: (-row["imports_t"], row["importer"]))
+    return {"rows": labelled(site, chosen[:COMPARED], "importer"), "stage": last}
+
+
+def _world(site: Site) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return world output by material and stage: newest year of the preferred source, the largest producers."""
+    marts = site.marts
+    if not marts.has("mart_stage_output", "mart_stage_concentration"):
+        return {}
+    heads = marts.rows(
+        "from mart_stage_concentration where is_preferred "
+        "qualify row_number() over (partition by material, stage order by year desc) = 1 order by material, stage"
+    )
+    output = by(
+        marts.rows(
+            "select o.material, o.stage, o.country, o.share, o.production_t, o.production_t_low, o.production_t_high, "
+            "o.token, o.evidence from mart_stage_output o join (from mart_stage_concentration where is_preferred "
+            "qualify row_number() over (partition by material, stage order by year desc) = 1) k "
+            "using (material, stage, year, source) where not o.is_total and o.form = 'all' "
+            "order by o.material, o.stage, o.share desc nulls last, o.country"
+        ),
+        "material",
+        "stage",
+    )
+    return {
+        (head["material"], head["stage"]): {"head": head, "rows": output.get((head["material"], head["stage"]), [])}
+        for head in heads
+    }
+
+
+def _stage(
+    site: Site, material: str, stage: str, covered: list[Row], world: dict[tuple[str, str], dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "stage": stage,
+        "coverage": next((row for row in covered if row["stage"] == stage), None),
+        "world": world.get((material, stage)),
+    }
+
+
+def _chain_chart(site: Site, chain: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return bars of world shares by stage: the largest producers of any stage by name, the others together."""
+    marts = site.marts
+    totals: dict[str, float] = defaultdict(float)
+    for item in chain:
+        for row in (item["world"] or {"rows": []})["rows"]:
+            if row["country"] not in ("OTH", "WLD"):
+                totals[row["country"]] += row["share"] or 0.0
+    named = [code for code, _ in sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))][:LARGEST_PRODUCERS]
+    rows = []
+    for item in chain:
+        if not item["world"]:
+            continue
+        head, at = item["world"]["head"], 0.0
+        shares = {row["country"]: row["share"] or 0.0 for row in item["world"]["rows"]}
+        rest = sum(share for code, share in shares.items() if code not in named)
+        parts = [*((code, shares.get(code, 0.0)) for code in named), ("other", rest)]
+        for code, share in parts:
+            if share > 0:
+                rows.append(
+                    {
+                        "label": f"{marts.stages[item['stage']]}|{head['year']}, {head['source']}",
+                        "stage": marts.stages[item["stage"]],
+                        "country": "Others" if code == "other" else marts.countries.get(code, code),
+                        "code": "" if code == "other" else code,
+                        "from": round(100 * at, 3), "to": round(100 * (at + share), 3), "share": round(100 * share, 2),
+                        "year": head["year"], "evidence": head["evidence"],
+                    }
+                )  # fmt: skip
+                at += share
+    return {"rows": rows, "domain": [*(marts.countries.get(code, code) for code in named), "Others"]}
+
+
+def _events(site: Site) -> dict[str, list[Row]]:
+    if not site.marts.has("mart_policy_timeline"):
+        return {}
+    found = site.marts.rows(
+        """
+        select distinct on (material, event) material, event, event_date, date_precision, effective, suspended,
+            suspended_until, jurisdiction, counterparty, kind, instrument, statement, stages, authority_no, citation,
+            url, confidence, evidence
+        from mart_policy_timeline order by material, event
+        """
+    )
+    return by(sorted(found, key=lambda row: (row["material"], row["event_date"], row["event"])), "material")
+
+
+def _controls(site: Site) -> dict[str, list[Row]]:
+    """Return export controls with their status, from the scenarios that are made of them."""
+    if not site.marts.has("dim_scenario"):
+        return {}
+    found = site.marts.rows(
+        "select scenario, title, actor, material, stage, authority_no, announced, effective, status, suspended, "
+        "confidence, source, vintage, evidence from dim_scenario where kind = 'export_control' "
+        "order by material, coalesce(effective, announced), scenario, stage"
+    )
+    return by(found, "material")
+
+
+def _timeline(site: Site, events: list[Row], controls: list[Row]) -> dict[str, Any]:
+    """Return bars of controls while they are in force, and dots of other acts on trade."""
+    today = site.release["date"]
+    rows = []
+    for control in controls:
+        start = control["effective"] or control["announced"]
+        ends = control["suspended"].isoformat() if control["suspended"] else today
+        if start is None or not ends:
+            continue
+        pieces = [("In force", start.isoformat(), ends)] if start.isoformat() < ends else []
+        if control["suspended"]:
+            pieces.append(("Suspended", max(start, control["suspended"]).isoformat(), max(today, ends)))
+        for status, begin, end in pieces:
+            rows.append(
+                {
+                    "label": f"{control['actor']} export control|{control['authority_no'] or start.isoformat()}",
+                    "title": control["title"], "status": status, "start": begin, "end": end,
+                }
+            )  # fmt: skip
+    listed = {control["authority_no"] for control in controls if control["authority_no"]}
+    for event in events:
+        if event["kind"] in SHIPPED and event["authority_no"] not in listed:
+            moment = event["effective"] or event["event_date"]
+            rows.append(
+                {
+                    "label": f"{event['jurisdiction']} {words.in_words(event['kind']).lower()}|"
+                    f"{words.day(moment, event['date_precision'])}",
+                    "title": event["instrument"], "status": "Announced", "start": moment.isoformat(), "end": None,
+                }
+            )  # fmt: skip
+    rows.sort(key=lambda row: (row["start"], row["label"], row["status"]))
+    order = {row["label"]: place for place, row in reversed(list(enumerate(rows)))}
+    rows.sort(key=lambda row: order[row["label"]])
+    return {"rows": rows, "domain": ["In force", "Suspended"]}

@@ -1,0 +1,53 @@
+"""The first page: how dependent an importer is at every stage of every material, and on whom.
+
+What belongs here: choosing what the page shows. What does not: HTML, SQL of other pages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from website.cells import arrow_rows, heat_map, hidden_exposures
+from website.render import Site
+
+
+def write(site: Site) -> None:
+    """Write ``index.html`` and one data script per importer."""
+    marts = site.marts
+    for code in marts.importers:
+        site.script(f"data/importer/{code}.js", f"importer/{code}", part(site, code, up=""))
+    shown = part(site, site.default, up="")
+    site.page("index.html", "overview.html", part=shown, coverage=coverage(site), page={
+        "importer": site.default, "charts": shown["charts"],
+    })  # fmt: skip
+
+
+def part(site: Site, importer: str, *, up: str) -> dict[str, Any]:
+    """Return what the first page shows of one importer: HTML, and rows of its chart."""
+    hidden = hidden_exposures(site.marts, importer)
+    html = site.fragment(
+        "_importer.html", importer=importer, heat=heat_map(site.marts, importer), hidden=hidden, up=up, year=site.marts.year
+    )
+    return {"html": html, "charts": {"hidden": {"rows": arrow_lines(site, hidden, "material")}}}
+
+
+def arrow_lines(site: Site, rows: list[dict[str, Any]], label: str) -> list[dict[str, Any]]:
+    """Return rows of an arrow chart whose labels carry country and figures on a second line."""
+    lines = arrow_rows(site.marts, rows, label)
+    for line in lines:
+        line["label"] = f"{line['label']}|{line['country']} {line['face']:.0f} to {line['traced']:.0f} %"
+    return lines
+
+
+def coverage(site: Site) -> dict[str, int]:
+    """Count what is known of the year on show."""
+    row = site.marts.rows(
+        """
+        select count(*) as cells, count(distinct material) as materials,
+            count(*) filter (status <> 'missing') as with_output, count(*) filter (has_trade) as with_trade,
+            count(*) filter (chain_status = 'closed') as closed, count(*) filter (chain_status = 'blind') as blind
+        from mart_coverage where year = $year
+        """,
+        {"year": site.marts.year},
+    )[0]
+    return {**row, "importers": len(site.marts.importers)}

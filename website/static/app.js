@@ -1,0 +1,312 @@
+// Switches, choosers, filters and charts of the pages. Every figure is in the page or in a data script beside it;
+// nothing is fetched, so that pages open from disk.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const $ = (selector, from = document) => from.querySelector(selector);
+  const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
+
+  // ---- memory: the choices of a reader, where the browser lets a page keep them
+  const recall = (key) => { try { return localStorage.getItem(`oretrace.${key}`); } catch { return null; } };
+  const keep = (key, value) => { try { localStorage.setItem(`oretrace.${key}`, value); } catch { /* not kept */ } };
+
+  // ---- theme
+  const dark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  if (recall("theme")) root.dataset.theme = recall("theme");
+  const themeButton = () => $("#theme");
+  const sayTheme = () => {
+    const button = themeButton();
+    if (!button) return;
+    button.setAttribute("aria-pressed", String(dark()));
+    button.hidden = false;
+  };
+
+  // ---- data
+  const received = new Map();
+  const waiting = new Map();
+  const names = {};
+  const specs = {};
+  const named = (code) => names[code] || code;
+  const receive = (key, value) => {
+    if (key === "names") Object.assign(names, value);
+    else if (key === "specs") Object.assign(specs, value);
+    else received.set(key, value);
+    (waiting.get(key) || []).forEach((done) => done(received.get(key)));
+    waiting.delete(key);
+  };
+  window.oretrace = { receive };
+  const load = (key, path) => new Promise((done, failed) => {
+    if (received.has(key)) return done(received.get(key));
+    waiting.set(key, [...(waiting.get(key) || []), done]);
+    if (waiting.get(key).length > 1) return undefined;
+    const script = document.createElement("script");
+    script.src = path;
+    script.onerror = () => { waiting.delete(key); failed(new Error(`${path} is missing`)); };
+    document.head.append(script);
+    return undefined;
+  });
+
+  // ---- charts
+  const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#7b9fd4", "#b0a8b9"];
+  const REST = "#9aa0a6";
+  const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  const themed = (node) => {
+    if (typeof node === "string") return node.startsWith("@") ? colour(node.slice(1)) : node;
+    if (Array.isArray(node)) return node.map(themed);
+    if (node && typeof node === "object") return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, themed(value)]));
+    return node;
+  };
+  const config = () => {
+    const ink = colour("ink");
+    const muted = colour("quiet");
+    return {
+      aria: false,
+      background: null,
+      font: "system-ui, sans-serif",
+      view: { stroke: null },
+      range: { category: PALETTE },
+      axis: { labelColor: ink, titleColor: muted, titleFontWeight: 400, labelFontSize: 12, titleFontSize: 12, gridColor: colour("line"),
+        domainColor: colour("line"), tickColor: colour("line"), labelOverlap: true },
+      axisY: { labelOverlap: false },
+      legend: { labelColor: ink, labelFontSize: 12, labelLimit: 0 },
+      text: { color: ink },
+    };
+  };
+  const fitLegend = (spec, width) => {
+    const layers = spec.layer || [spec];
+    for (const { encoding } of layers) {
+      if (encoding && encoding.color && encoding.color.legend) encoding.color.legend.columns = Math.max(1, Math.floor(width / 150));
+    }
+  };
+  const ranked = (spec, domain) => {
+    // Countries keep their colour from chart to chart of a page; what is summed up is grey.
+    const range = domain.map((name, place) => (/^Other/.test(name) ? REST : PALETTE[place % PALETTE.length]));
+    for (const { encoding } of spec.layer || [spec]) {
+      if (encoding && encoding.color && encoding.color.field) encoding.color.scale = { domain, range };
+      if (encoding && encoding.shape && encoding.shape.field) encoding.shape.scale = { domain };
+    }
+  };
+
+  const bend = (x0, y0, x1, y1) => `M${x0},${y0}C${(x0 + x1) / 2},${y0} ${(x0 + x1) / 2},${y1} ${x1},${y1}`;
+  const layFlows = (flow, width) => {
+    // Three columns: passed through the lead processor or not; who sold it; the importer.
+    const scale = 2.4;
+    const slot = (share) => Math.max(share * scale, 17) + 5;
+    const middle = Math.round(width * (width < 480 ? 0.46 : 0.42));
+    const nodes = [];
+    const links = [];
+    const place = (list, x, top, label) => {
+      let y = top;
+      return list.map((item) => {
+        const h = Math.max(item.share * scale, 1);
+        const node = { ...item, x, y: y + (slot(item.share) - 5 - h) / 2, h, at: 0, out: 0, align: "left", tx: x + 15 };
+        node.ty = node.y + h / 2;
+        node.label = label(item);
+        y += slot(item.share);
+        nodes.push(node);
+        return node;
+      });
+    };
+    const say = (share) => (share > 0 && share < 0.95 ? share.toFixed(1) : share.toFixed(0));
+    const sellers = flow.sellers.map(([code, share, through]) => ({ code, share, passed: through, name: code === "+" ? "Other sellers" : named(code) }));
+    const total = sellers.reduce((sum, item) => sum + slot(item.share), 0);
+    const passed = sellers.reduce((sum, item) => sum + item.passed, 0);
+    const whole = sellers.reduce((sum, item) => sum + item.share, 0);
+    const sources = flow.through
+      ? [{ name: `Through ${named(flow.through)}`, share: passed, through: true }, { name: "Not through it", share: whole - passed }].filter((item) => item.share > 0.005)
+      : [];
+    const height = Math.max(total, sources.reduce((sum, item) => sum + slot(item.share), 0), whole * scale) + 4;
+    const left = place(sources, 0, (height - sources.reduce((sum, item) => sum + slot(item.share), 0)) / 2, (item) => [item.name, `${say(item.share)} %`]);
+    const centre = place(sellers, flow.through ? middle : 0, (height - total) / 2, (item) =>
+      `${item.code === flow.importer ? "Own output" : item.name} ${say(item.share)} %`);
+    const end = { name: named(flow.importer), share: whole, x: width - 12, y: (height - whole * scale) / 2, h: whole * scale, at: 0, label: "", tx: 0, ty: 0, align: "right" };
+    nodes.push(end);
+    const join = (from, to, share, through) => {
+      if (share < 0.005) return;
+      const thick = Math.max(share * scale, 0.7);
+      links.push({ source: from.name, target: to.name, share, thick, through,
+        path: bend(from.x + 10, from.y + from.out + thick / 2, to.x, to.y + to.at + thick / 2) });
+      from.out += share * scale;
+      to.at += share * scale;
+    };
+    for (const source of left) for (const seller of centre) join(source, seller, source.through ? seller.passed : seller.share - seller.passed, Boolean(source.through));
+    for (const seller of centre) { seller.out = 0; join(seller, end, seller.share, false); }
+    return { nodes, links, height };
+  };
+
+  const drawn = new Map();
+  const draw = async (figure, chart) => {
+    const plot = $(".plot", figure);
+    const empty = !chart || !(chart.sellers || chart.rows || []).length;
+    figure.hidden = empty;
+    if (empty || !window.vegaEmbed) return;
+    drawn.set(figure, chart);
+    const spec = themed(structuredClone(specs[figure.dataset.kind]));
+    const width = plot.clientWidth;
+    if (figure.dataset.kind === "flows") {
+      const laid = layFlows(chart, width);
+      Object.assign(spec, { width: width - 4, height: laid.height });
+      spec.data = [{ name: "links", values: laid.links }, { name: "nodes", values: laid.nodes }];
+    } else if (figure.dataset.kind === "scatter") {
+      spec.width = width;
+      spec.height = width < 480 ? 420 : 520;
+      spec.data[0].values = chart.rows;
+    } else {
+      spec.datasets = { rows: chart.rows };
+      fitLegend(spec, width);
+      if (chart.domain) ranked(spec, chart.domain);
+    }
+    const done = await window.vegaEmbed(plot, spec, { renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false, config: config(),
+      tooltip: { disableDefaultStyle: true } });
+    figure.dataset.drawn = String(Number(figure.dataset.drawn || 0) + 1);
+    if (figure.vega) figure.vega.finalize();
+    figure.vega = done;
+    tabulate(figure, chart);
+  };
+  const tabulate = (figure, chart) => {
+    // The same figures as a table, for those who cannot see or do not want a picture.
+    const target = $(".as-table", figure);
+    if (!target) return;
+    const columns = JSON.parse(figure.dataset.columns);
+    const rows = chart.sellers ? chart.sellers.map(([code, share, through]) => ({ seller: code === "+" ? "Other sellers" : named(code), share, through })) : chart.rows;
+    const table = document.createElement("table");
+    const caption = table.createCaption();
+    caption.textContent = $("figcaption", figure).textContent;
+    const head = table.createTHead().insertRow();
+    for (const [, title] of columns) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = title;
+      head.append(cell);
+    }
+    const body = table.createTBody();
+    for (const row of rows) {
+      const line = body.insertRow();
+      for (const [key] of columns) {
+        const value = row[key];
+        line.insertCell().textContent = value === null || value === undefined ? "–" : typeof value === "number" && !Number.isInteger(value) ? value.toFixed(1) : String(value).replace("|", ", ");
+      }
+    }
+    target.replaceChildren(table);
+  };
+  const redraw = () => drawn.forEach((chart, figure) => draw(figure, chart));
+
+  // ---- what depends on the importer, and on the stage
+  let page = { charts: {} };
+  let series = {};
+  let importer = "";
+  const trendRows = (item) => item.s.flatMap(([code, shares]) => shares.map((share, place) => ({ country: named(code), year: item.y[place], share })));
+  const drawStage = (stage) => {
+    const item = series[stage];
+    const charts = item && {
+      flows: item.f && { ...item.f, importer },
+      trend: item.s.length && { rows: trendRows(item), domain: item.s.map(([code]) => named(code)) },
+      hhi: item.h.some((value) => value !== null) && { rows: item.y.map((year, place) => ({ year, low: item.l[place], high: item.h[place] })).filter((row) => row.high !== null) },
+    };
+    for (const name of ["flows", "trend", "hhi"]) {
+      const figure = $(`[data-chart=${name}]`);
+      if (figure) draw(figure, charts && charts[name]);
+    }
+    $$("[data-note]").forEach((note) => { note.textContent = (item && item[note.dataset.note]) || ""; });
+  };
+  const offerStages = () => {
+    const chooser = $("#stage");
+    if (!chooser) return;
+    const before = chooser.value;
+    chooser.replaceChildren(...page.stages.filter(([slug]) => series[slug]).map(([slug, name]) => new Option(name, slug)));
+    const traced = page.stages.map(([slug]) => slug).filter((slug) => series[slug] && series[slug].f);
+    if (series[before]) chooser.value = before;
+    else if (traced.length) chooser.value = traced.at(-1);
+    chooser.closest(".by-stage").hidden = !chooser.options.length;
+    drawStage(chooser.value);
+  };
+  const drawCharts = (charts) => {
+    for (const [name, chart] of Object.entries(charts || {})) {
+      const figure = $(`[data-chart=${name}]`);
+      if (figure) draw(figure, chart);
+    }
+  };
+  const choose = async (code) => {
+    const chooser = $("#importer");
+    if (!chooser || ![...chooser.options].some((option) => option.value === code)) return;
+    chooser.value = code;
+    const status = $("#chooser-status");
+    try {
+      if (code !== importer || $("#importer-part").dataset.importer !== code) {
+        const { key, path, inside } = chooser.dataset;
+        const found = await load(key.replace("{}", code), path.replace("{}", code));
+        const part = inside ? found[code] : found;
+        importer = code;
+        $("#importer-part").innerHTML = part.html;
+        $("#importer-part").dataset.importer = code;
+        if ($("#importer-name")) $("#importer-name").textContent = chooser.selectedOptions[0].text;
+        series = part.series || {};
+        drawCharts(part.charts);
+        offerStages();
+        arrange();
+      }
+      keep("importer", code);
+      history.replaceState(null, "", `#importer=${code}`);
+      status.textContent = `Showing ${chooser.selectedOptions[0].text}.`;
+    } catch (error) {
+      status.textContent = `${error.message}; the site is not complete.`;
+    }
+  };
+
+  // ---- filters of long tables
+  const filterTable = (form) => {
+    const rows = $$(`#${form.dataset.table} tbody tr`);
+    const text = ($("input", form)?.value || "").trim().toLowerCase();
+    const picked = $$("select", form).map((select) => [select.name, select.value]).filter(([, value]) => value);
+    let shown = 0;
+    for (const row of rows) {
+      const fits = (!text || row.textContent.toLowerCase().includes(text)) && picked.every(([name, value]) => row.dataset[name] === value);
+      row.hidden = !fits;
+      shown += fits;
+    }
+    $("output", form).textContent = `${shown} of ${rows.length} rows`;
+  };
+  const arrange = () => {
+    for (const form of $$("form[data-table]")) {
+      form.hidden = false;
+      form.onsubmit = (event) => event.preventDefault();
+      form.oninput = () => filterTable(form);
+      filterTable(form);
+    }
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    if ($("#page-data")) page = JSON.parse($("#page-data").textContent);
+    series = page.series || {};
+    importer = page.importer || "";
+    sayTheme();
+    themeButton()?.addEventListener("click", () => {
+      root.dataset.theme = dark() ? "light" : "dark";
+      keep("theme", root.dataset.theme);
+      sayTheme();
+      redraw();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { sayTheme(); redraw(); });
+    arrange();
+    const chooser = $("#importer");
+    const wanted = () => new URLSearchParams(location.hash.slice(1)).get("importer");
+    drawCharts(page.charts);
+    $("#stage")?.addEventListener("change", (event) => drawStage(event.target.value));
+    if (chooser) {
+      chooser.closest(".chooser").hidden = false;
+      chooser.addEventListener("change", () => choose(chooser.value));
+      addEventListener("hashchange", () => choose(wanted()));
+      const first = wanted() || recall("importer");
+      if (first && first !== importer) choose(first);
+      else chooser.value = importer;
+    }
+    if (series[Object.keys(series)[0]]) offerStages();
+    let before = innerWidth;
+    let timer = 0;
+    addEventListener("resize", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => { if (innerWidth !== before) { before = innerWidth; redraw(); } }, 150);
+    });
+    root.dataset.ready = "yes";
+  });
+})();
