@@ -21,6 +21,7 @@ from orchestration.cli_export import export
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
+from orchestration.cli_site import site
 
 FORMATS = click.Choice(["table", "csv", "json", "parquet"])
 
@@ -222,6 +223,8 @@ def snapshot_write(target: Path | None) -> None:
 
 for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve, export):
     cli.add_command(command)
+cli.add_command(scenario)
+cli.add_command(site)
 
 
 def main() -> None:

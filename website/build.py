@@ -14,18 +14,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ingest.errors import BadInput
 from website import country, material, overview
 from website.charts import STATIC, specifications
 from website.marts import Marts
-from website.render import HERE, Site, embedded
+from website.render import HERE, Site
 
 DEFAULT_IMPORTER = "USA"
+LOOK_THROUGH = ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_exposure_via", "mart_coverage")
 # A page and the marts without which it is left out.
 PAGES: tuple[tuple[str, str, Callable[[Site], None], tuple[str, ...]], ...] = (
-    ("index.html", "Overview", overview.write, ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_coverage")),
-    ("materials.html", "Materials", material.write, ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_coverage")),
-    ("countries.html", "Countries", country.write, ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_coverage")),
-)  # fmt: skip
+    ("index.html", "Overview", overview.write, LOOK_THROUGH),
+    ("materials.html", "Materials", material.write, LOOK_THROUGH),
+    ("countries.html", "Countries", country.write, LOOK_THROUGH),
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,12 @@ def build(database: Path, target: Path, extras: Extras | None = None) -> Path:
 
     Returns:
         Path of the first page.
+
+    Raises:
+        BadInput: the folder holds something else than a site.
     """
     extras = extras or Extras()
-    if target.exists():
-        shutil.rmtree(target)
-    target.mkdir(parents=True)
+    _make_room(target)
     marts = Marts.opened(database)
     try:
         default = DEFAULT_IMPORTER if DEFAULT_IMPORTER in marts.importers else next(iter(marts.importers), "")
@@ -68,11 +71,21 @@ def build(database: Path, target: Path, extras: Extras | None = None) -> Path:
         chosen = [page for page in PAGES if marts.has("dim_country", "dim_material", "dim_stage", *page[3])]
         site.nav = [(path, title) for path, title, _, _ in chosen]
         _shared(site, extras)
+        _beside(site, extras)
         for _, _, write, _ in chosen:
             write(site)
     finally:
         marts.db.close()
     return target / "index.html"
+
+
+def _make_room(target: Path) -> None:
+    """Make an empty folder; remove an earlier site from it, but nothing else."""
+    if target.exists():
+        if not target.is_dir() or (any(target.iterdir()) and not (target / "assets" / "app.js").is_file()):
+            raise BadInput(f"{target} holds something else than a site of oretrace; name a new or empty folder.")
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
 
 
 def release_of(folder: Path) -> dict[str, Any]:
@@ -106,6 +119,17 @@ def _shared(site: Site, extras: Extras) -> None:
     site.script("assets/names.js", "names", site.marts.countries)
 
 
+def _beside(site: Site, extras: Extras) -> None:
+    """Put the audit and dbt's documentation beside the pages, and say so in their foot."""
+    if extras.audit:
+        shutil.copytree(extras.audit, site.folder / "audit")
+        site.beside.append(("audit/index.html", "Audit of this release"))
+    if extras.dbt_docs:
+        (site.folder / "dbt").mkdir()
+        shutil.copyfile(extras.dbt_docs, site.folder / "dbt" / "index.html")
+        site.beside.append(("dbt/index.html", "Models and lineage (dbt)"))
+
+
 def charting_script(path: Path, cache: Path | None) -> None:
     """Write Vega, Vega-Lite and Vega-Embed as one script; bundling costs seconds, so it is kept by version."""
     kept = cache / f"vega-{version('vl-convert-python')}.js" if cache else None
@@ -131,6 +155,3 @@ def fingerprint() -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-__all__ = ["Extras", "build", "charting_script", "embedded", "fingerprint", "release_of"]

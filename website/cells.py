@@ -88,9 +88,7 @@ def _has_figure(row: Row) -> bool:
     return row["top_processor"] is not None or row["seller"] is not None or row["top_supplier"] is not None
 
 
-def _cell(
-    marts: Marts, importer: str, material: str, stage: str, row: Row | None, reasons: Reasons
-) -> dict[str, Any]:
+def _cell(marts: Marts, importer: str, material: str, stage: str, row: Row | None, reasons: Reasons) -> dict[str, Any]:
     seller = seller_of(row) if row else None
     processor = processor_of(row) if row else None
     return {

@@ -13,6 +13,8 @@ from typing import Any
 
 import altair as alt
 
+# Altair types what layer() and mark methods return too widely to be of help.
+Chart = Any
 STATIC = Path(__file__).resolve().parent / "static"
 ROWS = alt.NamedData("rows")
 SHARE = alt.Scale(domain=[0, 100])
@@ -38,11 +40,11 @@ def specifications() -> dict[str, Any]:
     return specs
 
 
-def _step(chart: alt.LayerChart | alt.Chart, pixels: int) -> alt.LayerChart | alt.Chart:
+def _step(chart: Chart, pixels: int) -> Chart:
     return chart.properties(height=alt.Step(pixels))
 
 
-def _arrow() -> alt.LayerChart | alt.Chart:
+def _arrow() -> Chart:
     """Face value (circle) to traced (arrow head) with the bounds of the traced share, a line per row."""
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     tips = [
@@ -65,15 +67,13 @@ def _arrow() -> alt.LayerChart | alt.Chart:
     head = base.mark_point(filled=True, size=130, opacity=1).encode(
         x="traced:Q",
         color=alt.value("@accent"),
-        shape=alt.condition(
-            "datum.traced >= datum.face", alt.value("triangle-right"), alt.value("triangle-left")
-        ),
+        shape=alt.condition("datum.traced >= datum.face", alt.value("triangle-right"), alt.value("triangle-left")),
         tooltip=tips,
     )
     return _step(alt.layer(bounds, line, start, head), 40)
 
 
-def _chain() -> alt.LayerChart | alt.Chart:
+def _chain() -> Chart:
     """World output by country, one bar per stage."""
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     bars = base.mark_bar(height=24, stroke="@paper", strokeWidth=1).encode(
@@ -96,7 +96,7 @@ def _chain() -> alt.LayerChart | alt.Chart:
     return _step(alt.layer(bars, codes), 40)
 
 
-def _trend() -> alt.Chart:
+def _trend() -> Chart:
     """Shares of imports by supplier over years; a gap where a year is unknown."""
     return (
         alt.Chart(ROWS)
@@ -116,7 +116,7 @@ def _trend() -> alt.Chart:
     )
 
 
-def _hhi() -> alt.LayerChart | alt.Chart:
+def _hhi() -> Chart:
     """Concentration of imports over years: between the bounds that a cut-off list leaves."""
     base = alt.Chart(ROWS).encode(
         x=alt.X("year:Q", axis=alt.Axis(title=None, format="d", tickMinStep=1), scale=alt.Scale(zero=False)),
@@ -132,7 +132,7 @@ def _hhi() -> alt.LayerChart | alt.Chart:
     return alt.layer(band, line).properties(height=180)
 
 
-def _timeline() -> alt.LayerChart | alt.Chart:
+def _timeline() -> Chart:
     """Controls: a bar while in force, a pale one while suspended, a dot on the day of the announcement."""
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     tips = [alt.Tooltip("title:N", title="Measure"), alt.Tooltip("status:N", title="Status"),
@@ -146,7 +146,7 @@ def _timeline() -> alt.LayerChart | alt.Chart:
     return _step(alt.layer(bar, dot), 40)
 
 
-def _bars() -> alt.Chart:
+def _bars() -> Chart:
     """One share per row."""
     chart = alt.Chart(ROWS).mark_bar(height=16, cornerRadiusEnd=3).encode(
         y=alt.Y("label:N", sort=None, axis=_TWO_LINES),
@@ -158,7 +158,7 @@ def _bars() -> alt.Chart:
     return chart.properties(height=alt.Step(40))
 
 
-def _days() -> alt.LayerChart | alt.Chart:
+def _days() -> Chart:
     """Days of cover: nominal (circle) against usable (bar with its bounds)."""
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     tips = [alt.Tooltip("nominal:Q", title="Nominal days", format=",.0f"),
@@ -167,9 +167,7 @@ def _days() -> alt.LayerChart | alt.Chart:
             alt.Tooltip("high:Q", title="Usable, upper", format=",.0f"),
             alt.Tooltip("evidence:N", title="Evidence")]  # fmt: skip
     axis = alt.Axis(title="Days", tickCount=5)
-    bar = base.mark_bar(height=10).encode(
-        x=alt.X("usable:Q", axis=axis), color=alt.value("@accent"), tooltip=tips
-    )
+    bar = base.mark_bar(height=10).encode(x=alt.X("usable:Q", axis=axis), color=alt.value("@accent"), tooltip=tips)
     bounds = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color=alt.value("@ink"), tooltip=tips)
     nominal = base.mark_point(filled=False, size=80, strokeWidth=2).encode(
         x="nominal:Q", color=alt.value("@ink"), tooltip=tips

@@ -34,9 +34,7 @@ def write(site: Site) -> None:
     series, flows = import_series(marts), sellers_and_ways(marts)
     for material in marts.materials:
         own = rows.get(material, [])
-        parts = {
-            code: _part(site, material, code, found, series, flows) for code, found in by(own, "importer").items()
-        }
+        parts = {code: _part(site, material, code, found, series, flows) for code, found in by(own, "importer").items()}
         slug = words.slug(material)
         site.script(f"data/material/{slug}.js", f"material/{material}", parts)
         first = site.default if site.default in parts else next(iter(sorted(parts)), "")
@@ -58,8 +56,7 @@ def write(site: Site) -> None:
             choices={code: marts.countries.get(code, code) for code in marts.importers if code in parts},
             events=events.get(material, []),
             controls=controls.get(material, []),
-            page={"importer": first, "charts": charts, "series": shown["series"],
-                  "stages": list(marts.stages.items())},
+            page={"importer": first, "charts": charts, "series": shown["series"], "stages": list(marts.stages.items())},
         )
     site.page("materials.html", "materials.html", rows=_index(site, covered, rows))
 
@@ -125,7 +122,9 @@ def _compared(site: Site, rows: list[Row]) -> dict[str, Any]:
     if not traced:
         return {"rows": []}
     last = max((row["stage"] for row in traced), key=order.index)
-    chosen = sorted((row for row in traced if row["stage"] == last), key=lambda row: (-row["imports_t"], row["importer"]))
+    chosen = sorted(
+        (row for row in traced if row["stage"] == last), key=lambda row: (-row["imports_t"], row["importer"])
+    )
     return {"rows": labelled(site, chosen[:COMPARED], "importer"), "stage": last}
 
 

@@ -26,7 +26,12 @@ def part(site: Site, importer: str, *, up: str) -> dict[str, Any]:
     """Return what the first page shows of one importer: HTML, and rows of its chart."""
     hidden = hidden_exposures(site.marts, importer)
     html = site.fragment(
-        "_importer.html", importer=importer, heat=heat_map(site.marts, importer), hidden=hidden, up=up, year=site.marts.year
+        "_importer.html",
+        importer=importer,
+        heat=heat_map(site.marts, importer),
+        hidden=hidden,
+        up=up,
+        year=site.marts.year,
     )
     return {"html": html, "charts": {"hidden": {"rows": arrow_lines(site, hidden, "material")}}}
 

@@ -54,6 +54,7 @@ class Site:
         release: what every page says of the release: version, date.
         default: the importer that pages show first.
         nav: links of the head: file and title.
+        beside: links of the foot to what is published beside the pages.
     """
 
     marts: Marts
@@ -61,6 +62,7 @@ class Site:
     release: Mapping[str, Any]
     default: str
     nav: list[tuple[str, str]] = field(default_factory=list)
+    beside: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Prepare the templates."""

@@ -84,7 +84,8 @@ with last as (
 ),
 ranked as (
     select e.importer, e.material, e.stage, e.country,
-        row_number() over (partition by e.importer, e.material, e.stage order by e.import_share desc, e.country) as place
+        row_number() over (
+            partition by e.importer, e.material, e.stage order by e.import_share desc, e.country) as place
     from mart_supplier_exposure as e join last using (importer, material, stage, year)
     where e.import_share is not null and e.country not in ('OTH', 'WLD')
 )

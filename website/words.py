@@ -9,6 +9,7 @@ import re
 from datetime import date
 
 MISSING = "–"
+WITHHELD, NET_EXPORTER = "W", "E"  # as printed
 EVIDENCE = {"reported": "R", "estimated": "E", "derived": "D", "assumed": "A"}
 EVIDENCE_MEANING = {
     "reported": "printed by the publisher as a measurement",
@@ -93,7 +94,7 @@ def number_with_interval(value: float | None, low: float | None, high: float | N
 def reliance(token: str | None, derived: float | None) -> str:
     """Write net import reliance in percent: as printed where it is printed, ``E`` in words, else what was derived."""
     if token is not None:
-        return "E (net exporter)" if token == "E" else token
+        return "E (net exporter)" if token == NET_EXPORTER else token
     if derived is None:
         return MISSING
     return "net exporter" if derived < 0 else number(derived, 2)
@@ -101,7 +102,7 @@ def reliance(token: str | None, derived: float | None) -> str:
 
 def printed(token: str | None, value: float | None) -> str:
     """Write a figure as printed: its token where there is one, ``W`` in words, else the number."""
-    if token == "W":
+    if token == WITHHELD:
         return "W (withheld)"
     if token is not None:
         return token

@@ -153,11 +153,17 @@
       spec.data[0].values = chart.rows;
     } else {
       spec.datasets = { rows: chart.rows };
+      // Rows of a fixed height; Vega-Lite warns when it is to fit the width of a chart with steps.
+      if (spec.height.step) spec.height = spec.height.step * new Set(chart.rows.map((row) => row.label)).size;
       fitLegend(spec, width);
       if (chart.domain) ranked(spec, chart.domain);
     }
     const done = await window.vegaEmbed(plot, spec, { renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false, config: config(),
       tooltip: { disableDefaultStyle: true } });
+    // One picture to a screen reader, named by its caption; the figures are in a table.
+    plot.setAttribute("role", "img");
+    plot.setAttribute("aria-label", `Chart. ${$("figcaption", figure).textContent}`);
+    $("svg", plot).setAttribute("aria-hidden", "true");
     figure.dataset.drawn = String(Number(figure.dataset.drawn || 0) + 1);
     if (figure.vega) figure.vega.finalize();
     figure.vega = done;

@@ -1,0 +1,225 @@
+"""The site of a release in a real browser, from disk and from a web server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser import CHROMIUM, chromium, served, settle, visit
+from tests.pipeline.conftest import oretrace
+
+pytestmark = [
+    pytest.mark.xdist_group("pipeline"),
+    pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"needs Debian's chromium ({CHROMIUM})"),
+]
+
+KINDS = [
+    "index.html",
+    "materials.html",
+    "material/rare_earths.html",
+    "material/gallium.html",
+    "countries.html",
+    "country/DEU.html",
+]
+# Where the pictures go, to be looked at after a test run.
+PICTURES = Path(os.environ.get("ORETRACE_PICTURES", "")) if os.environ.get("ORETRACE_PICTURES") else None
+
+
+@pytest.fixture(scope="module")
+def site(first_run: tuple[Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of the published release of the shared home."""
+    folder = tmp_path_factory.mktemp("site")
+    done = oretrace("site", str(folder), home=first_run[0])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def marts(first_run: tuple[Path, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published warehouse."""
+    with duckdb.connect(str(first_run[0] / "warehouse" / "oretrace.duckdb"), read_only=True) as db:
+        yield db
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for the module; every visit has a fresh profile."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The site on a loopback web server."""
+    with served(site) as found:
+        yield found
+
+
+@pytest.mark.parametrize("page", KINDS)
+def test_a_page_opens_from_disk_without_error_outside_request_or_barrier(browser: Any, site: Path, page: str) -> None:
+    with visit(browser, (site / page).as_uri()) as found:
+        assert not found.troubles
+        for figure in found.page.query_selector_all("figure.chart"):
+            if figure.is_visible():
+                name = figure.get_attribute("data-chart")
+                assert len(figure.query_selector_all("svg path")) > 0, f"{name} is empty"
+        assert serious_barriers(found.page) == []
+        if PICTURES:
+            found.page.screenshot(path=PICTURES / f"{page.replace('/', '-')}-1280.png", full_page=True)
+
+
+@pytest.mark.parametrize("page", KINDS)
+def test_a_page_fits_a_phone_in_the_dark_and_its_charts_keep_their_text_apart(
+    browser: Any, address: str, page: str
+) -> None:
+    with visit(browser, f"{address}/{page}", width=360, scheme="dark") as found:
+        assert not found.troubles
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert found.page.evaluate(TEXTS_THAT_COLLIDE) == []
+        assert serious_barriers(found.page) == []
+        if PICTURES:
+            found.page.screenshot(path=PICTURES / f"{page.replace('/', '-')}-360.png", full_page=True)
+
+
+def serious_barriers(page: Any) -> list[Any]:
+    """Return what axe finds serious or critical on an open page."""
+    violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [
+        (item["id"], [node["html"][:160] for node in item["nodes"][:3]])
+        for item in violations
+        if item["impact"] in ("serious", "critical")
+    ]
+
+
+# Texts of one chart that overlap each other, or that leave its picture.
+TEXTS_THAT_COLLIDE = """() => {
+  const wrong = [];
+  for (const svg of document.querySelectorAll("figure.chart svg")) {
+    const frame = svg.getBoundingClientRect();
+    const shown = (text) => text.textContent.trim() && text.getAttribute("opacity") !== "0";
+    const texts = [...svg.querySelectorAll("text")].filter(shown).map((text) => [
+      text.textContent, text.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+    texts.forEach(([text, a], place) => {
+      if (Math.max(frame.left - a.left, a.right - frame.right, frame.top - a.top, a.bottom - frame.bottom) > 1.5)
+        wrong.push(`cut: ${text}`);
+      for (const [other, b] of texts.slice(place + 1)) {
+        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (across > 2 && down > 2) wrong.push(`overlap: ${text} / ${other}`);
+      }
+    });
+  }
+  return wrong;
+}"""
+
+
+def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, site: Path, marts: Any) -> None:
+    with visit(browser, (site / "index.html").as_uri() + "#importer=JPN") as found:
+        page = found.page
+        page.wait_for_selector("#importer-part[data-importer=JPN]")
+        stages = [cell.inner_text() for cell in page.query_selector_all(".heat thead th")][1:]
+        shown = {}
+        for line in page.query_selector_all(".heat tbody tr:not(.group)"):
+            material = line.query_selector("th").inner_text()
+            for stage, cell in zip(stages, line.query_selector_all("td"), strict=True):
+                shown[material, stage] = " ".join(cell.inner_text().split())
+    expected = marts.execute(
+        """
+        select m.name, s.name, d.top_processor, 100 * d.top_processor_share, 100 * d.top_processor_share_low,
+            100 * d.top_processor_share_high, d.traced_evidence
+        from mart_dependence_by_stage d join dim_material m using (material) join dim_stage s using (stage)
+        where d.importer = 'JPN' and d.top_processor is not null
+            and d.year = (select max(year) from mart_dependence_by_stage where top_processor is not null)
+        """
+    ).fetchall()
+    assert len(expected) > 10
+    for material, stage, country, share, low, high, evidence in expected:
+        cell = shown.pop((material, stage))
+        figures = [float(figure) for figure in re.findall(r"[\d.]+", cell)]
+        assert cell.startswith(f"{country} ")
+        assert figures[0] == pytest.approx(share, abs=0.55)
+        assert figures[1:] == pytest.approx([low, high] if len(figures) > 2 else [low] * (len(figures) - 1), abs=0.55)
+        assert cell.endswith(evidence[0].upper())
+    assert all(re.fullmatch(r"– [a-z]+", cell) for cell in shown.values()), "a missing value is shown as missing"
+
+
+def test_the_switch_shows_face_value_by_mouse_and_by_keyboard(browser: Any, site: Path, marts: Any) -> None:
+    face, traced = marts.execute(
+        """
+        select face_value_share, processed_in_share from mart_supplier_exposure
+        where importer = 'USA' and material = 'rare_earths' and stage = 'component' and country = 'CHN' and year = 2024
+        """
+    ).fetchone()
+    with visit(browser, (site / "index.html").as_uri()) as found:
+        line = found.page.locator(".heat tbody tr", has=found.page.get_by_role("link", name="Rare earths", exact=True))
+        assert f"CHN {100 * traced:.0f}" in line.inner_text()
+        found.page.check("#by-face")
+        assert f"CHN {100 * face:.0f}" in line.inner_text()
+        assert f"CHN {100 * traced:.0f}" not in line.inner_text()
+        found.page.focus("#by-face")
+        found.page.keyboard.press("ArrowRight")
+        assert f"CHN {100 * traced:.0f}" in line.inner_text()
+
+
+def test_the_theme_switch_changes_page_and_charts_and_is_kept(browser: Any, address: str) -> None:
+    with visit(browser, f"{address}/index.html") as found:
+        page = found.page
+        paper = "getComputedStyle(document.body).backgroundColor"
+        ink = "getComputedStyle(document.querySelector('figure svg text')).fill"
+        before = page.evaluate(f"[{paper}, {ink}]")
+        page.focus("#theme")
+        page.keyboard.press("Enter")
+        page.wait_for_function(f"before => {ink} !== before", arg=before[1])
+        assert page.evaluate(paper) != before[0]
+        page.reload()
+        settle(page)
+        assert page.evaluate(paper) != before[0]
+        assert not found.troubles
+
+
+def test_the_importer_chooser_changes_figures_charts_and_address(browser: Any, address: str, marts: Any) -> None:
+    with visit(browser, f"{address}/material/rare_earths.html") as found:
+        page = found.page
+        before = page.inner_html("[data-chart=flows] .plot")
+        page.select_option("#importer", "JPN")
+        page.wait_for_selector("#importer-part[data-importer=JPN]")
+        assert page.url.endswith("#importer=JPN")
+        page.wait_for_function(
+            "before => document.querySelector('[data-chart=flows] .plot').innerHTML !== before", arg=before
+        )
+        row = page.locator("#importer-part tr", has_text="Component").inner_text()
+        share, low, high = marts.execute(
+            """
+            select top_processor_share, top_processor_share_low, top_processor_share_high from mart_dependence_by_stage
+            where importer = 'JPN' and material = 'rare_earths' and stage = 'component' and year = 2024
+            """
+        ).fetchone()
+        assert f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})" in row
+        assert not found.troubles
+
+
+def test_every_link_of_every_page_leads_somewhere(site: Path) -> None:
+    broken = []
+    for path in site.rglob("*.html"):
+        if path.relative_to(site).parts[0] in ("dbt", "audit"):
+            continue
+        for link in set(re.findall(r'(?:href|src)="([^"#]+)', path.read_text())):
+            if not re.match(r"(https?|data|mailto):", link) and not (path.parent / link).resolve().is_file():
+                broken.append(f"{path.relative_to(site)}: {link}")
+    assert broken == []
+
+
+def test_the_first_page_is_light_and_the_site_small(site: Path) -> None:
+    first = sum(
+        (site / name).stat().st_size
+        for name in ("index.html", "assets/style.css", "assets/app.js", "assets/specs.js", "assets/names.js")
+    )
+    assert first < 300_000
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 25_000_000
