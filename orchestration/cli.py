@@ -221,10 +221,8 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve, export):
+for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve, export, site):
     cli.add_command(command)
-cli.add_command(scenario)
-cli.add_command(site)
 
 
 def main() -> None:

@@ -6,24 +6,22 @@ What belongs here: what goes beside the pages (audit, dbt docs) and where it com
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import website
 from ingest.home import Home
-from orchestration import dbt
-from orchestration.dbt_docs import write_page
-from orchestration.publish import LINK
-
-FOLDER = "site"
+from orchestration import dbt, dbt_docs
+from orchestration.publish import fingerprint
+from orchestration.releases import LINK, SITE
 
 
 def dresser(home: Home) -> Callable[[Path], None]:
     """Return what writes the site into the folder of a release that is being published."""
 
     def dress(release: Path) -> None:
-        write_site(home, release / LINK, release / FOLDER)
+        write_site(home, release / LINK, release / SITE)
 
     return dress
 
@@ -44,7 +42,9 @@ def write_site(home: Home, database: Path, target: Path) -> Path:
     audit = home.build / "data_docs"
     page = None
     if manifest.is_file():
-        page = write_page(manifest, dbt.target(home) / "compiled", database, dbt.target(home) / "docs" / "index.html")
+        page = dbt_docs.write_page(
+            manifest, dbt.target(home) / "compiled", database, dbt.target(home) / "docs" / "index.html"
+        )
     extras = website.Extras(
         manifest=manifest if manifest.is_file() else None,
         audit=audit if audit.is_dir() else None,
@@ -54,8 +54,7 @@ def write_site(home: Home, database: Path, target: Path) -> Path:
     return website.build(database, target, extras)
 
 
-def fingerprint() -> str:
-    """Return a hash of what makes the site besides the marts, so that new pages make a new release."""
-    digest = hashlib.sha256(website.fingerprint().encode())
-    digest.update(Path(__file__).with_name("dbt_docs.py").read_bytes())
-    return digest.hexdigest()
+def dressing() -> str:
+    """Return a fingerprint of what makes the site besides the marts, so that new pages make a new release."""
+    made_of = fingerprint(Path(website.__file__).parent, dbt.DBT_PROJECT / "models", Path(dbt_docs.__file__))
+    return f"{made_of} altair {version('altair')} vl-convert {version('vl-convert-python')}"

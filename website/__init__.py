@@ -5,6 +5,6 @@ not: figures that no mart holds, and anything that changes them. It reads a rele
 plain files that open from disk; nothing of Dagster, nothing of ``ingest``'s transforms.
 """
 
-from website.build import Extras, build, fingerprint
+from website.build import Extras, build
 
-__all__ = ["Extras", "build", "fingerprint"]
+__all__ = ["Extras", "build"]

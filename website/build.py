@@ -5,7 +5,6 @@ What belongs here: what is written and from what. What does not: any page's cont
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from ingest.errors import BadInput
 from website import country, material, overview
 from website.charts import STATIC, specifications
 from website.marts import Marts
-from website.render import HERE, Site
+from website.render import Site
 
 DEFAULT_IMPORTER = "USA"
 LOOK_THROUGH = ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_exposure_via", "mart_coverage")
@@ -144,14 +143,3 @@ def charting_script(path: Path, cache: Path | None) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(kept)
     shutil.copyfile(kept, path)
-
-
-def fingerprint() -> str:
-    """Return a hash of what makes the pages besides the marts: this package and the charting libraries."""
-    digest = hashlib.sha256()
-    for name in ("altair", "vl-convert-python"):
-        digest.update(f"{name} {version(name)}\n".encode())
-    for path in sorted(HERE.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ import dagster as dg
 from ingest.home import Home
 from ingest.sources import sources
 from ingest.vintages import sha256_of
-from orchestration import dbt
+from orchestration import dbt, site
 from orchestration.assets.metadata import OWNERS, code_references
 from orchestration.assets.models import POOL
 from orchestration.integrity import CHECKSUMS
@@ -34,7 +34,7 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
         owners=OWNERS,
         metadata=code_references(publish),
         pool=POOL,
-        description="The audited release that readers see: DuckDB file, Parquet per mart, data package, diff.",
+        description="The audited release that readers see: DuckDB file, Parquet per mart, data package, diff, site.",
     )
     def publish_release() -> dg.MaterializeResult[None]:
         home = Home.from_environment()
@@ -60,7 +60,7 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
 
 
 def publish_candidate(home: Home) -> Release:
-    """Publish the candidate of ``home`` with the terms of every source."""
+    """Publish the candidate of ``home`` with its site and the terms of every source."""
     terms = {
         source.name: {
             "title": source.title,
@@ -71,4 +71,11 @@ def publish_candidate(home: Home) -> Release:
         }
         for source in sources().values()
     }
-    return publish(dbt.candidate(home), dbt.certificate(home), home.warehouse, licences=terms)
+    return publish(
+        dbt.candidate(home),
+        dbt.certificate(home),
+        home.warehouse,
+        licences=terms,
+        dress=[site.dresser(home)],
+        dressing=site.dressing(),
+    )
