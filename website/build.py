@@ -14,18 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import BadInput
-from website import country, material, overview
+from website import changes, claims, country, criticality, dictionary, material, overview, scenario, stockpile
 from website.charts import STATIC, specifications
 from website.marts import Marts
 from website.render import Site
 
 DEFAULT_IMPORTER = "USA"
 LOOK_THROUGH = ("mart_dependence_by_stage", "mart_supplier_exposure", "mart_exposure_via", "mart_coverage")
-# A page and the marts without which it is left out.
+# A page, its title, what writes it, and the marts without which it is left out.
 PAGES: tuple[tuple[str, str, Callable[[Site], None], tuple[str, ...]], ...] = (
     ("index.html", "Overview", overview.write, LOOK_THROUGH),
     ("materials.html", "Materials", material.write, LOOK_THROUGH),
     ("countries.html", "Countries", country.write, LOOK_THROUGH),
+    ("criticality.html", "Criticality", criticality.write, ("mart_criticality",)),
+    ("stockpile.html", "Stockpiles", stockpile.write, ("mart_stockpile_cover",)),
+    ("scenarios.html", "Scenarios", scenario.write, (*LOOK_THROUGH, "mart_disruption", "dim_scenario")),
+    ("claims.html", "Claims", claims.write, ("mart_claims",)),
+    ("changes.html", "What changed", changes.write, ()),
+    ("method.html", "Method", dictionary.write_method, ()),
+    ("data.html", "Data dictionary", dictionary.write, ()),
+    ("sources.html", "Sources", dictionary.write_sources, ("dim_vintage",)),
 )
 
 
@@ -66,7 +74,7 @@ def build(database: Path, target: Path, extras: Extras | None = None) -> Path:
     marts = Marts.opened(database)
     try:
         default = DEFAULT_IMPORTER if DEFAULT_IMPORTER in marts.importers else next(iter(marts.importers), "")
-        site = Site(marts, target, release_of(database.parent), default)
+        site = Site(marts, target, release_of(database.parent), default, manifest=extras.manifest)
         chosen = [page for page in PAGES if marts.has("dim_country", "dim_material", "dim_stage", *page[3])]
         site.nav = [(path, title) for path, title, _, _ in chosen]
         _shared(site, extras)
@@ -104,6 +112,7 @@ def release_of(folder: Path) -> dict[str, Any]:
         "commit": certificate.get("git_commit"),
         "sources": {item["name"]: item for item in package.get("sources", [])},
         "diff": read("diff.json"),
+        "previous": package.get("previous", {}).get("version"),
     }
 
 

@@ -19,7 +19,8 @@ from website import words
 from website.marts import Marts
 
 HERE = Path(__file__).resolve().parent
-_BETWEEN_TAGS = re.compile(r">\s+<")
+# Line breaks of a template; a blank between two words of a line is meant.
+_BETWEEN_TAGS = re.compile(r">\s*\n\s*<")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -40,7 +41,7 @@ def code_marks(text: str | None) -> Markup:
 
 
 def squeezed(html: str) -> str:
-    """Drop blanks between tags, which templates are full of."""
+    """Drop line breaks between tags, which templates are full of."""
     return _BETWEEN_TAGS.sub("><", html).strip()
 
 
@@ -53,6 +54,7 @@ class Site:
         folder: where it goes.
         release: what every page says of the release: version, date.
         default: the importer that pages show first.
+        manifest: dbt's manifest, where it is at hand.
         nav: links of the head: file and title.
         beside: links of the foot to what is published beside the pages.
     """
@@ -61,6 +63,7 @@ class Site:
     folder: Path
     release: Mapping[str, Any]
     default: str
+    manifest: Path | None = None
     nav: list[tuple[str, str]] = field(default_factory=list)
     beside: list[tuple[str, str]] = field(default_factory=list)
 

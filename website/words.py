@@ -78,8 +78,10 @@ def number(value: float | None, digits: int = 3) -> str:
         return "0"
     if size >= 10 ** (digits - 1):
         return f"{value:,.0f}".replace("-", "−")
-    text = f"{value:.{digits}g}"
-    return (f"{value:.2e}" if "e" in text else text).replace("-", "−")
+    if value == round(value):
+        return f"{value:.0f}".replace("-", "−")
+    text = f"{value:#.{digits}g}"
+    return (f"{value:.2e}" if "e" in text else text.rstrip(".")).replace("-", "−")
 
 
 def number_with_interval(value: float | None, low: float | None, high: float | None) -> str:

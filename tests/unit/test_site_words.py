@@ -40,7 +40,17 @@ def test_printed_tokens_stay_as_printed() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0"), (0.1234, "0.123"), (12.34, "12.3"), (1234.5, "1,234"), (-1234.5, "−1,234")],
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (0.1234, "0.123"),
+        (12.34, "12.3"),
+        (0.73, "0.730"),
+        (60.0, "60"),
+        (0.0000123, "1.23e−05"),
+        (1234.5, "1,234"),
+        (-1234.5, "−1,234"),
+    ],
 )
 def test_numbers_keep_three_digits(value: float | None, text: str) -> None:
     assert words.number(value) == text
