@@ -19,10 +19,22 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"needs Debian's chromium ({CHROMIUM})"),
 ]
 
-KINDS = """
-    index.html materials.html material/rare_earths.html material/gallium.html countries.html country/DEU.html
-    criticality.html stockpile.html scenarios.html claims.html changes.html method.html data.html sources.html
-""".split()
+KINDS = [
+    "index.html",
+    "materials.html",
+    "material/rare_earths.html",
+    "material/gallium.html",
+    "countries.html",
+    "country/DEU.html",
+    "criticality.html",
+    "stockpile.html",
+    "scenarios.html",
+    "claims.html",
+    "changes.html",
+    "method.html",
+    "data.html",
+    "sources.html",
+]
 # Where the pictures go, to be looked at after a test run.
 PICTURES = Path(os.environ.get("ORETRACE_PICTURES", "")) if os.environ.get("ORETRACE_PICTURES") else None
 
