@@ -19,8 +19,8 @@ from ingest.home import PROJECT, REFERENCE, SNAPSHOT, Home
 Parts = dict[str, dict[str, str]]
 
 # Folders whose code or configuration decides what comes out.
-CODE = ("ingest", "tracing", "dbt_project", "expectations", "orchestration")
-_KINDS = frozenset({".py", ".sql", ".yml", ".yaml", ".md", ".j2", ".css", ".csv"})
+CODE = ("ingest", "tracing", "website", "dbt_project", "expectations", "orchestration")
+_KINDS = frozenset({".py", ".html", ".js", ".json", ".sql", ".yml", ".yaml", ".md", ".j2", ".css", ".csv"})
 _MADE = frozenset({"target", "logs", "dbt_packages", "__pycache__"})
 _HEX = 16
 
