@@ -18,12 +18,13 @@ from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_export import export
+from orchestration.cli_options import completion, form_option, published_words, source_names
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
 from orchestration.cli_site import site
 
-FORMATS = click.Choice(["table", "csv", "json", "parquet"])
+FORMATS = ("table", "csv", "json", "parquet", "xlsx")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -32,7 +33,10 @@ def cli() -> None:
     """Dependence in critical minerals by supply-chain stage: build, audit, publish, query.
 
     Everything is written below ORETRACE_HOME (default: var/ in the project).
-    """
+
+    \b
+    Exit codes: 0 done, 1 failed or refused, 2 bad input, 130 stopped by Ctrl-C.
+    """  # noqa: D301  # click's mark needs the character itself
 
 
 @cli.command()
@@ -54,7 +58,12 @@ def cli() -> None:
 @click.option("--offline", is_flag=True, help="With --mode live: use what was fetched before, touch no network.")
 @click.option("--force", is_flag=True, help="Run although nothing is new: the same inputs give the same figures.")
 def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bool) -> None:
-    """Run the whole job, publish, print the headline; say so and stop when no input is new."""
+    """Run the whole job, publish, print the headline; say so and stop when no input is new.
+
+    \b
+    Example: oretrace run
+             oretrace run --mode live --offline
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.standing import nothing_new, reasons_to_run, standing
 
     if offline and mode == "snapshot":
@@ -81,7 +90,7 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
 
 @cli.command()
 @click.argument("sql")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@form_option(*FORMATS)
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=300, help="Stop it after so long (300)."
 )
@@ -103,16 +112,23 @@ def show() -> None:
 
 
 @show.command("dependence")
-@click.option("--importer", required=True, help="ISO3 code or name, e.g. USA.")
-@click.option("--material", required=True, help="Slug or name, e.g. rare_earths.")
-@click.option("--stage", help="One stage, e.g. compound; all by default.")
+@click.option(
+    "--importer", required=True, shell_complete=published_words("importer"), help="ISO3 code or name, e.g. USA."
+)
+@click.option(
+    "--material", required=True, shell_complete=published_words("material"), help="Slug or name, e.g. rare_earths."
+)
+@click.option("--stage", shell_complete=published_words("stage"), help="One stage, e.g. compound; all by default.")
 @click.option("--year", type=int, help="One year; the newest three with figures by default.")
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@form_option(*FORMATS)
 def show_dependence(importer: str, material: str, stage: str | None, year: int | None, form: str) -> None:
     """How dependent an importer is on a material, stage by stage, and on whom.
 
     Shares are of imports; a printed token such as >95 is shown as printed.
-    """
+
+    \b
+    Example: oretrace show dependence --importer DEU --material rare_earths --stage component
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration import render
     from orchestration.show import dependence
     from orchestration.warehouse import connect
@@ -131,7 +147,11 @@ def show_dependence(importer: str, material: str, stage: str | None, year: int |
 
 @cli.command()
 def docs() -> None:
-    """Write the data dictionary (dbt docs) as one page and print where it is."""
+    """Write the data dictionary (dbt docs) as one page and print where it is.
+
+    \b
+    Example: oretrace docs
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.dbt import docs as write_docs
 
     print(write_docs(Home.from_environment()))
@@ -140,7 +160,11 @@ def docs() -> None:
 @cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
 def ui(port: int) -> None:
-    """Open Dagster on 127.0.0.1 until Ctrl-C."""
+    """Open Dagster on 127.0.0.1 until Ctrl-C.
+
+    \b
+    Example: oretrace ui --port 3001
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.run import dagster_home
 
     dagster_home(Home.from_environment().create())
@@ -152,7 +176,7 @@ def ui(port: int) -> None:
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("source", shell_complete=source_names)
 @click.option("--year", "years", type=click.IntRange(1900, 2100), multiple=True, help="Edition of a year; repeatable.")
 @click.option("--month", "months", multiple=True, help="Edition of a month, YYYY-MM, of monthly sources; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Ask what there is and keep nothing.")
@@ -175,9 +199,13 @@ def fetch(source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run:
 
 
 @cli.command()
-@click.option("--format", "form", type=FORMATS, default="table", show_default=True)
+@form_option(*FORMATS)
 def sources(form: str) -> None:
-    """List the sources: what is there, how old it is, what is due."""
+    """List the sources: what is there, how old it is, what is due.
+
+    \b
+    Example: oretrace sources --json
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.render import write_frame
     from orchestration.sources import overview
 
@@ -213,7 +241,11 @@ def snapshot() -> None:
 @snapshot.command("write")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Another folder than ingest/snapshot.")
 def snapshot_write(target: Path | None) -> None:
-    """Write the snapshot anew from the raw vintages of ORETRACE_HOME, through the readers of live mode."""
+    """Write the snapshot anew from the raw vintages of ORETRACE_HOME, through the readers of live mode.
+
+    \b
+    Example: oretrace snapshot write --to /tmp/snapshot
+    """  # noqa: D301  # click's mark needs the character itself
     from ingest.embedded import write_snapshot
     from ingest.home import SNAPSHOT
 
@@ -221,7 +253,20 @@ def snapshot_write(target: Path | None) -> None:
         print(f"{table:<40} {rows:>9,} rows")
 
 
-for command in (alerts, backfill, backup, restore, releases, rollback, verify, scenario, serve, export, site):
+for command in (
+    alerts,
+    backfill,
+    backup,
+    restore,
+    releases,
+    rollback,
+    verify,
+    scenario,
+    serve,
+    export,
+    site,
+    completion,
+):
     cli.add_command(command)
 
 

@@ -28,6 +28,7 @@ def alerts(context: click.Context, as_json: bool, last: int) -> None:
       ORETRACE_ALERT_EMAIL_TO     addresses, separated by commas; with ORETRACE_ALERT_EMAIL_FROM
       ORETRACE_SMTP_HOST          with _PORT, _USER, _PASSWORD, _TLS (starttls, tls or none)
     Each can come from a file instead: ORETRACE_SMTP_PASSWORD_FILE=/run/secrets/smtp.
+    Example: oretrace alerts --last 5 --json
     """  # noqa: D301  # click's mark needs the character itself
     if context.invoked_subcommand is not None:
         return
@@ -48,7 +49,11 @@ def alerts(context: click.Context, as_json: bool, last: int) -> None:
 @alerts.command()
 @click.argument("name", metavar="ID")
 def show(name: str) -> None:
-    """Show the alert ID (see: oretrace alerts), and what each way out answered."""
+    """Show the alert ID (see: oretrace alerts), and what each way out answered.
+
+    \b
+    Example: oretrace alerts show 20261127T101500Z-run_failed
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.alerting.outbox import Outbox
 
     message = Outbox(Home.from_environment()).find(name)
@@ -63,7 +68,11 @@ def show(name: str) -> None:
 
 @alerts.command()
 def test() -> None:
-    """Send a test message by every way out; exit code 1 when one did not take it."""
+    """Send a test message by every way out; exit code 1 when one did not take it.
+
+    \b
+    Example: oretrace alerts test
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.alerting.backends import NotSent, backends
     from orchestration.alerting.message import Alert, now, published_now
 
@@ -90,7 +99,10 @@ def check() -> None:
     """Look for dead runs, late publishers and unsent alerts now, as the sensor `watch` does every minute.
 
     For those who run `oretrace run` from cron, without Dagster's daemon.
-    """
+
+    \b
+    Example: oretrace alerts check
+    """  # noqa: D301  # click's mark needs the character itself
     import dagster as dg
 
     from orchestration.alerting.watch import look_round

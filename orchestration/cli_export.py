@@ -11,14 +11,22 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli_options import published_words
+
 
 @click.command()
 @click.argument("form", metavar="FORMAT", type=click.Choice(["csv", "xlsx", "parquet", "sdmx"]))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--table", "tables", multiple=True, help="A table; repeatable; every one by default.")
-@click.option("--material", help="Only this material: slug or name.")
-@click.option("--importer", help="Only this importer: ISO3 code or name.")
-@click.option("--stage", help="Only this stage.")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    shell_complete=published_words("table"),
+    help="A table; repeatable; every one by default.",
+)
+@click.option("--material", shell_complete=published_words("material"), help="Only this material: slug or name.")
+@click.option("--importer", shell_complete=published_words("importer"), help="Only this importer: ISO3 code or name.")
+@click.option("--stage", shell_complete=published_words("stage"), help="Only this stage.")
 @click.option("--year", type=click.IntRange(1900, 2100), help="Only this year.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 def export(

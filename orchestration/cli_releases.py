@@ -5,16 +5,21 @@ What belongs here: their words and options. What does not: what they do (``publi
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
+from orchestration.cli_options import release_versions
 
 
 @click.command()
 @click.option("--prune", is_flag=True, help="Remove old releases; the published one always stays.")
 @click.option("--keep", type=click.IntRange(1), help="With --prune: how many of the newest stay.")
-def releases(prune: bool, keep: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def releases(prune: bool, keep: int | None, as_json: bool) -> None:
     """List the releases, newest first; the published one is marked.
 
     \b
@@ -27,21 +32,40 @@ def releases(prune: bool, keep: int | None) -> None:
         raise BadInput("--prune and --keep go together: oretrace releases --prune --keep 24 keeps the newest 24.")
     home = Home.from_environment()
     for release in remove(home.warehouse, keep) if keep else []:
-        print(f"removed {release.version}")
+        click.echo(f"removed {release.version}", err=as_json)
     current = current_release(home.warehouse)
     found = list(list_releases(home.warehouse))
     if not found:
         raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
-    for release, _ in found:
-        mark = "*" if current and release.version == current.version else " "
+    rows: list[dict[str, Any]] = []
+    for release, package in found:
         sizes = [path.stat().st_size for path in release.folder.rglob("*") if path.is_file()]
-        print(f"{mark} {release.version}  {len(sizes)} files  {sum(sizes) / 1e6:.1f} MB  {release.folder}")
+        rows.append(
+            {
+                "version": release.version,
+                "published": current is not None and release.version == current.version,
+                "created": package.get("created"),
+                "files": len(sizes),
+                "bytes": sum(sizes),
+                "folder": str(release.folder),
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        mark = "*" if row["published"] else " "
+        print(f"{mark} {row['version']}  {row['files']} files  {row['bytes'] / 1e6:.1f} MB  {row['folder']}")
 
 
 @click.command()
-@click.argument("version")
+@click.argument("version", shell_complete=release_versions)
 def rollback(version: str) -> None:
-    """Point readers back at VERSION (see: oretrace releases)."""
+    """Point readers back at VERSION (see: oretrace releases).
+
+    \b
+    Example: oretrace rollback 20261122T101500Z-1a2b3c4d
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.publish import rollback as point_back
 
     release = point_back(Home.from_environment().warehouse, version)
@@ -49,14 +73,22 @@ def rollback(version: str) -> None:
 
 
 @click.command()
-def verify() -> None:
-    """Recompute every hash of every release; exit code 1 names each file that changed."""
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def verify(as_json: bool) -> None:
+    """Recompute every hash of every release; exit code 1 names each file that changed.
+
+    \b
+    Example: oretrace verify
+    """  # noqa: D301  # click's mark needs the character itself
     from orchestration.publish import verify as verify_all
 
     home = Home.from_environment()
     count, wrong = verify_all(home.warehouse)
     if not count:
         raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
+    if as_json:
+        print(json.dumps({"releases": count, "wrong": wrong}, indent=1))
     if wrong:
         raise OretraceError("\n".join(wrong))
-    print(f"{count} release(s) are as they were published.")
+    if not as_json:
+        print(f"{count} release(s) are as they were published.")

@@ -11,19 +11,32 @@ import click
 
 from ingest.errors import BadInput
 from ingest.home import Home
+from orchestration.cli_options import form_option, published_words
 
 
 @click.command()
-@click.option("--material", required=True, help="Slug or name, e.g. rare_earths.")
-@click.option("--to", required=True, help="Importer: ISO3 code or name, or EUU.")
-@click.option("--by", help="Country that bans its exports: ISO3 code or name.")
-@click.option("--stage", "stages", multiple=True, help="Stage that is banned; repeatable; every one by default.")
+@click.option(
+    "--material", required=True, shell_complete=published_words("material"), help="Slug or name, e.g. rare_earths."
+)
+@click.option(
+    "--to", required=True, shell_complete=published_words("importer"), help="Importer: ISO3 code or name, or EUU."
+)
+@click.option(
+    "--by", shell_complete=published_words("importer"), help="Country that bans its exports: ISO3 code or name."
+)
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    shell_complete=published_words("stage"),
+    help="Stage that is banned; repeatable; every one by default.",
+)
 @click.option(
     "--share", type=click.FloatRange(0, 1), default=1.0, show_default=True, help="Part of exports that stops."
 )
 @click.option("--offtake", metavar="ISO3:STAGE:TONNES", help="Instead of a ban: buy so many tonnes a year there.")
 @click.option("--year", type=click.IntRange(1900, 2100), help="Year of output and trade.  [default: newest traced]")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@form_option("table", "json", "csv")
 def scenario(
     material: str,
     to: str,

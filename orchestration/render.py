@@ -15,7 +15,7 @@ import polars as pl
 
 from ingest.errors import BadInput
 
-FORMATS = ("table", "csv", "json", "parquet")
+FORMATS = ("table", "csv", "json", "parquet", "xlsx")
 
 
 def write_frame(frame: pl.DataFrame, form: str) -> None:
@@ -23,10 +23,10 @@ def write_frame(frame: pl.DataFrame, form: str) -> None:
 
     Args:
         frame: what to show.
-        form: ``table``, ``csv``, ``json`` (a list of objects) or ``parquet`` (bytes; redirect it to a file).
+        form: ``table``, ``csv``, ``json`` (a list of objects) ``parquet`` or ``xlsx`` (bytes; redirect it to a file).
 
     Raises:
-        BadInput: Parquet would go to a terminal.
+        BadInput: bytes would go to a terminal.
     """
     if form == "table":
         print_table(frame)
@@ -37,10 +37,20 @@ def write_frame(frame: pl.DataFrame, form: str) -> None:
         sys.stdout.write("\n")
     else:
         if sys.stdout.isatty():
-            raise BadInput("Parquet is binary; redirect it: oretrace query ... --format parquet > out.parquet")
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer)
-        sys.stdout.buffer.write(buffer.getvalue())
+            raise BadInput(f"{form} is binary; redirect it: oretrace query ... --format {form} > out.{form}")
+        sys.stdout.buffer.write(_bytes(frame, form))
+
+
+def _bytes(frame: pl.DataFrame, form: str) -> bytes:
+    if form == "xlsx":
+        from exports.files import Sheet, workbook
+        from exports.notes import read_notes
+        from orchestration.warehouse import published_file
+
+        return workbook([Sheet("result", frame)], read_notes(published_file().parent), "the result of a query")
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def _plain(value: Any) -> Any:
