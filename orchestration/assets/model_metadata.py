@@ -20,7 +20,7 @@ from orchestration import dbt
 from orchestration.assets.metadata import preview, rows_table, vintages
 from orchestration.assets.pictures import pictures
 from orchestration.failing import FailingRows, keys
-from orchestration.lineage import Parent, column_lineage
+from orchestration.lineage import Parent, as_markdown, column_lineage, leads_back
 
 Metadata = dict[str, Any]
 KeyOf = Callable[[Mapping[str, Any]], dg.AssetKey]
@@ -39,6 +39,7 @@ def of_build(
         warn: told of a lineage that cannot be read and of a picture that cannot be drawn; the build goes on without.
     """
     found: dict[str, Metadata] = {test: _of_test(rows) for test, rows in built.failing.items()}
+    lineages: dict[str, dg.TableColumnLineage] = {}
     key_columns = keys(manifest["nodes"].values())
     with duckdb.connect(str(dbt.candidate(home)), read_only=True) as candidate:
         drawn = pictures(candidate, warn)
@@ -51,10 +52,14 @@ def of_build(
                 pairs = candidate.execute(f'select distinct source, vintage from "{node["name"]}"').pl()
                 shown["vintages"] = vintages(pairs.drop_nulls())
             try:
-                shown["dagster/column_lineage"] = _lineage(home, manifest, node, built.relations, key_of)
+                lineages[node["unique_id"]] = _lineage(home, manifest, node, built.relations, key_of)
             except (OSError, SqlglotError) as error:
                 warn(f"{node['name']}: its column lineage cannot be read, and is not shown. {error}")
             found[node["unique_id"]] = {**drawn.get(node["name"], {}), **shown}
+    ends = leads_back({key_of(manifest["nodes"][model]): lineage for model, lineage in lineages.items()})
+    for model, lineage in lineages.items():
+        text = as_markdown(lineage, ends[key_of(manifest["nodes"][model])])
+        found[model] |= {"columns made of": dg.MetadataValue.md(text), "dagster/column_lineage": lineage}
     return found
 
 

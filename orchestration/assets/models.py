@@ -80,6 +80,7 @@ def models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         here = Home.from_environment()
         built = dbt.build(here)
+        asked = context.op_execution_context.selected_output_names
         more = of_build(here, manifest, built, translator.get_asset_key, context.log.warning)
         for event in dbt.json_results(built.events):
             node = manifest["nodes"].get(event["data"]["node_info"]["unique_id"])
@@ -89,6 +90,9 @@ def models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
             for made in message.to_default_asset_events(
                 manifest, translator, context=context, target_path=dbt.target(here)
             ):
+                # Everything is built, whichever model was asked for; Dagster refuses what it did not ask for.
+                if isinstance(made, dg.Output) and made.output_name not in asked:
+                    continue
                 yield made.with_metadata({**made.metadata, **more.get(node["unique_id"], {})})
         for line in built.failed_tests:
             context.log.error(f"dbt test failed: {line}")

@@ -17,7 +17,7 @@ from ingest.mapping import reference
 from orchestration import plots
 from orchestration.headline import IMPORTERS
 
-LINE = 105  # characters of a subtitle
+LINE = 80  # characters of a subtitle: browsers without Arial take a wider font
 READ_SHARES = (
     "Orange: share at face value (who sold it). Blue: share that passed through the country's plants at any stage, "
     "with its interval. Shares of the importer's supply, contained element."

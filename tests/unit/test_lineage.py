@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 from sqlglot.errors import SqlglotError
 
-from orchestration.lineage import Parent, column_lineage
+from orchestration.lineage import Parent, as_markdown, column_lineage, leads_back
 
 FACTS = Parent(dg.AssetKey(["staging", "stg_facts"]), {"country": "VARCHAR", "t": "DOUBLE", "year": "INTEGER"})
 NAMES = Parent(dg.AssetKey(["canonical", "names"]), {"iso3": "varchar", "name": "varchar"})
@@ -58,3 +58,18 @@ def test_star_is_spelled_out() -> None:
 def test_sql_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(SqlglotError):
         deps("select from where")
+
+
+def test_columns_are_followed_back_to_where_they_come_from_and_shown_with_links() -> None:
+    facts, mart = dg.AssetKey(["staging", "stg_facts"]), dg.AssetKey(["marts", "mart"])
+    raw = dg.TableColumnDep(dg.AssetKey(["canonical", "facts"]), "quantity_t")
+    found = {
+        facts: dg.TableColumnLineage({"t": [raw]}),
+        mart: dg.TableColumnLineage({"share": [dg.TableColumnDep(facts, "t")], "rows": []}),
+    }
+    ends = leads_back(found)
+    assert ends == {facts: {"t": {raw}}, mart: {"share": {raw}, "rows": set()}}
+    assert as_markdown(found[mart], ends[mart]).splitlines()[2:] == [
+        "| share | [stg_facts](/assets/staging/stg_facts) t | canonical/facts quantity_t |",
+        "| rows | no column (a constant, or a count of rows) |  |",
+    ]
