@@ -189,7 +189,8 @@ def _svg(chart: Any, title: str, subtitle: list[str]) -> str:
             offset=10,
         ),
         background="white",
-        padding=12,
+        # Widths are reckoned for one font; a browser may take a wider one.
+        padding={"left": 45, "right": 45, "top": 12, "bottom": 12},
     ).configure_axis(labelFontSize=FONT, titleFontSize=FONT, labelLimit=320)
     held = io.StringIO()
     titled.save(held, format="svg")
