@@ -29,7 +29,7 @@ from ingest.errors import OretraceError
 
 Frame: TypeAlias = Any  # a pandas frame; pandas comes with Great Expectations and is as slow to import
 SAMPLE_ROWS = 10
-NARROW = 12  # columns
+NARROW = 10  # columns
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
 
 
@@ -288,7 +288,8 @@ def _sample(check: Check, frame: Frame, answer: Mapping[str, Any], *, passed: bo
     if check.expect == "ExpectTableRowCountToEqual" and check.arguments.get("value") == 0:
         return tuple(plain(row) for row in frame.head(SAMPLE_ROWS).to_dict("records"))
     rows = answer.get("partial_unexpected_index_list") or ()
-    order = [*check.key, *frame.columns]
+    # The judged value beside the key: a page shows the first columns.
+    order = [*check.key, *_named_columns(check), *frame.columns]
     return tuple({name: row[name] for name in dict.fromkeys(order) if name in row} for row in rows[:SAMPLE_ROWS])
 
 
