@@ -46,6 +46,9 @@ bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a recon
 docs: $(READY) ## the data dictionary of the last run, as one page
 	@$(BIN)/oretrace docs
 
+reference: $(READY) ## docs/reference, written from the program
+	@$(BIN)/python -m docs.generate
+
 lock: $(READY) ## resolve the locks again
 	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate $(VENV)/uv.in -o bootstrap.lock
