@@ -89,9 +89,9 @@ def settings_page() -> str:
     with SETTINGS.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     intro = (
-        "# Settings\n\nThe program is set by variables of the environment. None is needed for `make run`. For services, "
-        "put them into one file (`deploy/oretrace.env.example`). Keys and passwords are read from here only and shown "
-        "nowhere.\n"
+        "# Settings\n\nThe program is set by variables of the environment. None is needed for `make run`. "
+        "For services, put them into one file (`deploy/oretrace.env.example`). "
+        "Keys and passwords are read from here only and shown nowhere.\n"
     )
     parts = []
     for about in dict.fromkeys(row["about"] for row in rows):
