@@ -95,21 +95,27 @@ def test() -> None:
 
 
 @alerts.command()
-def check() -> None:
+@click.option("--services", is_flag=True, help="Tell as well when Dagster's storage or daemon does not answer.")
+def check(services: bool) -> None:
     """Look for dead runs, late publishers and unsent alerts now, as the sensor `watch` does every minute.
 
-    For those who run `oretrace run` from cron, without Dagster's daemon.
+    For those who run `oretrace run` from cron, without Dagster's daemon; with --services for a timer that
+    watches the daemon itself.
 
     \b
     Example: oretrace alerts check
     """  # noqa: D301  # click's mark needs the character itself
     import dagster as dg
 
+    from orchestration.alerting.services import look_from_outside
     from orchestration.alerting.watch import look_round
     from orchestration.run import dagster_home
 
     home = Home.from_environment().create()
     dagster_home(home)
+    if services:
+        print("\n".join(look_from_outside(home)) or "nothing to tell")
+        return
     with dg.DagsterInstance.get() as instance:
         found = look_round(home, instance)
     print("\n".join(found) or "nothing to tell")
