@@ -5,6 +5,7 @@ What belongs here: opening the published file for users. What does not: anything
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 MEMORY = "2GB"
 LOCKED_DOWN = (
-    "set enable_progress_bar = false",
     "set python_enable_replacements = false",
     "set autoinstall_known_extensions = false",
     "set autoload_known_extensions = false",
@@ -64,6 +64,8 @@ def connect(path: str | Path | None = None, *, memory: str = MEMORY) -> duckdb.D
     locked = db.execute("select current_setting('lock_configuration')").fetchone()
     if locked != (True,):
         db.execute("set memory_limit = '" + memory.replace("'", "''") + "'")
+        with suppress(duckdb.InvalidInputException):  # a notebook without ipywidgets has no bar to switch off
+            db.execute("set enable_progress_bar = false")
         for setting in LOCKED_DOWN:
             db.execute(setting)
     return db
