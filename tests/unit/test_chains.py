@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from ingest.chain_inputs import network_sources, stage_feed
+from ingest.mapping import reference
+from tracing import STAGES
 from tracing.chains import SMALLEST, Traced, trace_all
 from tracing.network import InvalidNetwork
 
@@ -231,3 +233,8 @@ def test_every_chain_of_the_reference_table_begins_somewhere_and_feeds_forward()
     missing = fed.join(known, on=["material", "from_stage"], how="anti")
     assert set(missing["from_stage"]) <= {"alloy"}, "a stage that feeds belongs to the chain"
     assert "usitc" not in network_sources()
+
+
+def test_the_tracing_knows_every_stage_in_the_order_of_the_reference() -> None:
+    table = reference("stages.csv").with_columns(pl.col("position").cast(pl.Int32)).sort("position")
+    assert [stage for stage in table["stage"] if stage != "secondary"] == list(STAGES)
