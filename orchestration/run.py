@@ -162,7 +162,7 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
     home.create()
     read_user_stock(home)  # a mistake in the user's file is told before anything runs
     dagster_home(home)
-    with hold_build(home, run_id=run_id), helpers():
+    with hold_build(home, run_id=run_id), hold_run(home, run_id), helpers():
         say("loading tools")
         begun = time.monotonic()
         import dagster as dg  # seconds to import
@@ -175,17 +175,16 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
             desk = Desk(home)
             for line in catch_up(home, instance, desk):
                 say(f"  {line}")
-            with hold_run(home, run_id):
-                _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
+            _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
             incident = incident_of(instance, run_id)
             if incident is None:
                 raise RunFailed("the run did not come to its end; see it in the Dagster UI: oretrace ui")
-            forget_run(home, run_id)
             look_at_house(home, desk)
             for message in desk.finished(incident):
                 say(f"  alert {message.alert.id} is kept and sent later: {', '.join(message.waiting)} did not take it")
         if incident.ok:
             say(f"done in {time.monotonic() - begun:.0f} s")
+    forget_run(home, run_id)
     return incident
 
 

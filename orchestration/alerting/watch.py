@@ -16,7 +16,7 @@ from ingest.home import Home
 from ingest.sources import sources
 from ingest.vintages import raw_vintages
 from orchestration.alerting.desk import Desk
-from orchestration.alerting.incident import DIED, incident_of
+from orchestration.alerting.incident import DIED, Incident, incident_of
 from orchestration.alerting.message import released
 from orchestration.locks import forget_run, is_alive, left_behind
 from orchestration.publish import current_release
@@ -48,6 +48,7 @@ def catch_up(home: Home, instance: DagsterInstance, desk: Desk) -> list[str]:
     """Find dead runs and runs that nobody told of, and tell; return what was found, one line each."""
     desk.begin([run.run_id for run in _over(instance)])
     found = [f"run {run_id} is dead" for run_id in bury_dead_runs(home, instance)]
+    found += [f"run {run_id} died before its first step" for run_id in tell_of_locks(home, instance, desk)]
     told = desk.told()
     for run in reversed(_over(instance)):
         incident = None if run.run_id in told else incident_of(instance, run.run_id)
@@ -79,11 +80,20 @@ def bury_dead_runs(home: Home, instance: DagsterInstance) -> list[str]:
         if run is not None and not run.is_finished:
             instance.report_run_failed(run, f"The run is over: {DIED}.")
             dead.append(run_id)
+    return dead
+
+
+def tell_of_locks(home: Home, instance: DagsterInstance, desk: Desk) -> list[str]:
+    """Clear the locks of runs that are over; tell of those that died before Dagster knew of them."""
+    unknown = []
     for run_id in left_behind(home):
         run = instance.get_run_by_id(run_id)
+        if run is None:
+            desk.finished(Incident(run_id, "refresh", ok=False, kind="run_died", reasons=(DIED,)))
+            unknown.append(run_id)
         if run is None or run.is_finished:
             forget_run(home, run_id)
-    return dead
+    return unknown
 
 
 def _is_dead(home: Home, record: RunRecord) -> bool:
