@@ -64,17 +64,21 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
     Example: oretrace run
              oretrace run --mode live --offline
     """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.alerting.telling import settle, telling
     from orchestration.standing import nothing_new, reasons_to_run, standing
 
     if offline and mode == "snapshot":
         raise BadInput("--offline goes with --mode live; snapshot mode never touches the network.")
     home = Home.from_environment()
-    if mode == "live" and not offline:
-        from orchestration.run import ask_publishers
+    with telling(home):
+        home.create()
+        if mode == "live" and not offline:
+            from orchestration.run import ask_publishers
 
-        ask_publishers(home)
-    reasons = reasons_to_run(home, mode, {"draws": draws})
+            ask_publishers(home)
+        reasons = reasons_to_run(home, mode, {"draws": draws})
     if not reasons and not force:
+        settle(home)
         print(nothing_new(home, standing(home)))
         return
     from orchestration.headline import print_headline

@@ -19,6 +19,7 @@ from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from ingest.net.settings import Settings
 from ingest.user_stock import read_user_stock
+from orchestration.alerting.telling import telling
 from orchestration.locks import forget_run, hold_build, hold_run
 
 if TYPE_CHECKING:
@@ -142,15 +143,13 @@ def run(
     """
     run_id = str(uuid4())
     publishers = {"mode": mode, "offline": offline}
-    try:
-        incident = _run(home, run_id, compare=compare, draws=draws, publishers=publishers)
-    except OretraceError as error:
-        tell_of_error(home, run_id, error)
-        raise
-    except Exception as error:  # Dagster's own storage, on a disk without room or one that died
-        failure = RunFailed(f"the run could not be recorded: {_last_words(error)}")
-        tell_of_error(home, run_id, failure)
-        raise failure from error
+    with telling(home, run_id):
+        try:
+            incident = _run(home, run_id, compare=compare, draws=draws, publishers=publishers)
+        except OretraceError:
+            raise
+        except Exception as error:  # Dagster's own storage, on a disk without room or one that died
+            raise RunFailed(f"the run could not be recorded: {_last_words(error)}") from error
     if not incident.ok:
         raise _failure(incident)
     folder = home.warehouse / "releases" / incident.version
@@ -186,14 +185,6 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
             say(f"done in {time.monotonic() - begun:.0f} s")
     forget_run(home, run_id)
     return incident
-
-
-def tell_of_error(home: Home, run_id: str, error: OretraceError) -> None:
-    """Tell of a run that ended before it left anything in Dagster to read."""
-    from orchestration.alerting.desk import Desk
-    from orchestration.alerting.incident import incident_of_error
-
-    Desk(home).finished(incident_of_error(run_id, "refresh", error))
 
 
 def _execute(

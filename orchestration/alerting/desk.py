@@ -70,8 +70,7 @@ class Desk:
             sources = ", ".join(source for source, _ in incident.not_fetched)
             trouble = Incident(incident.run_id, subject, False, "not_fetched", (sources,), reasons)
             return self._trouble(state, subject, trouble, ("oretrace sources",))
-        asked = incident.mode == "live" and not incident.offline
-        return self._over(state, subject, incident.run_id) if asked else []
+        return self._over(state, subject, incident.run_id) if incident.mode == "live" else []
 
     def _digest(self, incident: Incident) -> Alert:
         folder = self.home.warehouse / "releases" / incident.version

@@ -35,7 +35,6 @@ class Incident:
         version: release that readers see after it; empty when it published none.
         unchanged: whether the figures were the same as before.
         mode: ``live`` or ``snapshot``; empty when no source was read.
-        offline: whether no publisher was to be asked.
         not_fetched: source to why it could not be fetched.
     """
 
@@ -49,7 +48,6 @@ class Incident:
     version: str = ""
     unchanged: bool = True
     mode: str = ""
-    offline: bool = False
     not_fetched: tuple[tuple[str, str], ...] = ()
 
 
@@ -69,9 +67,6 @@ def incident_of(instance: DagsterInstance, run_id: str) -> Incident | None:
     }
     events = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=kinds) if entry.dagster_event]
     found = _made(Incident(run_id, job, ok=run.status == dg.DagsterRunStatus.SUCCESS), events)
-    config: Any = run.run_config
-    publishers = ((config.get("resources") or {}).get("publishers") or {}).get("config") or {} if config else {}
-    found = replace(found, offline=bool(publishers.get("offline")))
     if found.ok:
         return found
     if run.status == dg.DagsterRunStatus.CANCELED:

@@ -17,7 +17,6 @@ from orchestration.alerting.incident import Incident
 from orchestration.alerting.kinds import SEVERITIES, kinds
 from orchestration.alerting.message import Alert
 from orchestration.alerting.outbox import Outbox
-from tests.conftest import PROJECT
 from tests.receivers import PASSWORD, SECRET_PATH, Received, receivers
 
 
@@ -204,11 +203,3 @@ def test_every_kind_has_a_severity_and_says_what_to_do() -> None:
     for kind in kinds().values():
         assert kind.severity in SEVERITIES
         assert kind.title and kind.means and kind.do
-
-
-def test_every_kind_of_alert_is_in_the_runbook() -> None:
-    runbook = PROJECT / "docs" / "operations.md"
-    if not runbook.is_file():
-        pytest.skip("there is no docs/operations.md yet")
-    text = runbook.read_text()
-    assert [kind for kind in kinds() if f"`{kind}`" not in text] == []

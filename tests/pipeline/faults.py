@@ -82,7 +82,7 @@ class Watched:
 
 def _read_for_ever(link: str, stop: Any, answers: Any) -> None:
     watched = Watched()
-    while not stop.wait(0.05):
+    while not stop.wait(0.2):
         try:
             path = Path(link).resolve(strict=True)
             with duckdb.connect(str(path), read_only=True) as db:

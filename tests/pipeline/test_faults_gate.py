@@ -38,4 +38,6 @@ def test_a_gate_that_fails_three_times_says_so_each_time_and_the_end_is_told_too
     assert [alert["summary"] for alert in got.of("recovered")] == ["refresh: back to normal after 3 failures"]
     assert len(got.mails) == len(got.posts)
     assert watched.errors == [] and watched.reads > 10
-    before.check(home)
+    after = Published.of(home)
+    assert before.releases <= after.releases
+    after.check(home)
