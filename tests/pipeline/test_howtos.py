@@ -20,7 +20,7 @@ import pytest
 from ingest.home import PROJECT
 
 PAGES = PROJECT / "docs" / "howto"
-FOLDERS = ("dbt_project", "exports", "expectations", "ingest", "orchestration", "tracing")
+FOLDERS = ("dbt_project", "exports", "expectations", "ingest", "orchestration", "tracing", "website")
 _DIFF = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CSV = re.compile(r"^```csv\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
