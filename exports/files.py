@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,10 @@ def workbook(sheets: Sequence[Sheet], notes: Notes, about: str = "") -> bytes:
     out = io.BytesIO()
     options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
     with xlsxwriter.Workbook(out, options) as book:
-        book.set_properties({"title": "oretrace", "comments": f"Release {notes.release}. {notes.licence}"})
+        # The time of the release, not of writing: equal figures give equal bytes.
+        created = datetime.fromisoformat(notes.created) if notes.created else datetime(2000, 1, 1)
+        comments = f"Release {notes.release}. {notes.licence}"
+        book.set_properties({"title": "oretrace", "comments": comments, "created": created.replace(tzinfo=None)})
         names = list(_sheet_names(sheet.table for sheet in sheets))
         _write_readme(book, sheets, names, notes, about)
         for sheet, name in zip(sheets, names, strict=True):

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ingest.errors import BadInput
-from website import changes, claims, country, criticality, dictionary, material, overview, scenario, stockpile
+from website import (
+    changes,
+    claims,
+    country,
+    criticality,
+    dictionary,
+    downloads,
+    material,
+    overview,
+    scenario,
+    stockpile,
+)
 from website.charts import STATIC, specifications
 from website.marts import Marts
 from website.render import Site
@@ -30,9 +41,9 @@ PAGES: tuple[tuple[str, str, Callable[[Site], None], tuple[str, ...]], ...] = (
     ("stockpile.html", "Stockpiles", stockpile.write, ("mart_stockpile_cover",)),
     ("scenarios.html", "Scenarios", scenario.write, (*LOOK_THROUGH, "mart_disruption", "dim_scenario")),
     ("claims.html", "Claims", claims.write, ("mart_claims",)),
-    ("changes.html", "What changed", changes.write, ()),
+    ("changes.html", "Changes", changes.write, ()),
     ("method.html", "Method", dictionary.write_method, ()),
-    ("data.html", "Data dictionary", dictionary.write, ()),
+    ("data.html", "Data", dictionary.write, ()),
     ("sources.html", "Sources", dictionary.write_sources, ("dim_vintage",)),
 )
 
@@ -74,13 +85,15 @@ def build(database: Path, target: Path, extras: Extras | None = None) -> Path:
     marts = Marts.opened(database)
     try:
         default = DEFAULT_IMPORTER if DEFAULT_IMPORTER in marts.importers else next(iter(marts.importers), "")
-        site = Site(marts, target, release_of(database.parent), default, manifest=extras.manifest)
+        site = Site(marts, target, release_of(database.parent), default, database.parent, manifest=extras.manifest)
         chosen = [page for page in PAGES if marts.has("dim_country", "dim_material", "dim_stage", *page[3])]
         site.nav = [(path, title) for path, title, _, _ in chosen]
         _shared(site, extras)
         _beside(site, extras)
         for _, _, write, _ in chosen:
             write(site)
+        if marts.has(*LOOK_THROUGH):
+            downloads.write(site)
     finally:
         marts.db.close()
     return target / "index.html"

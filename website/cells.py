@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from website.marts import TWICE, Marts, Row
+from website import words
+from website.marts import Marts, Row
 
 LARGEST = 10
 
@@ -129,24 +130,17 @@ def processor_of(row: Row) -> dict[str, Any] | None:
 
 def hidden_exposures(marts: Marts, importer: str) -> list[Row]:
     """Return the largest hidden exposures of an importer, one per material."""
-    found = [
-        row
-        for material, by_stage in marts.dependence[importer].items()
-        if material != TWICE
-        for row in by_stage.values()
-        if row["year"] == marts.year and (row["top_processor_hidden_share"] or 0) > 0
-    ]
-    found.sort(key=lambda row: (-row["top_processor_hidden_share"], row["material"], row["stage"]))
-    return found[:LARGEST]
+    return marts.hidden.get(importer, [])[:LARGEST]
 
 
-def arrow_rows(marts: Marts, rows: list[Row], label: str) -> list[dict[str, Any]]:
+def arrows(marts: Marts, rows: list[Row], label: str) -> list[dict[str, Any]]:
     """Return the rows of an arrow chart: face value to traced with its bounds, in percent.
 
     Args:
         marts: for names.
-        rows: rows of the dependence mart with a lead processor.
-        label: ``stage``, ``material`` or ``importer``: what each arrow is named after.
+        rows: rows with ``country`` and its shares at face value and processed in.
+        label: ``stage``, ``material`` or ``importer``: what each arrow is named after; country and figures stand on a
+            second line.
     """
     names: dict[str, dict[str, str]] = {
         "stage": marts.stages, "material": marts.materials, "importer": marts.countries,
@@ -155,19 +149,32 @@ def arrow_rows(marts: Marts, rows: list[Row], label: str) -> list[dict[str, Any]
     for row in rows:
         name = names[label].get(row[label], row[label])
         text = f"{name}, {marts.stages[row['stage']].lower()}" if label == "material" else name
+        country = marts.countries.get(row["country"], row["country"])
+        face, traced = words.percent(row["face_value_share"]), words.percent(row["processed_in_share"])
         shown.append(
             {
-                "label": text,
-                "country": marts.countries.get(row["top_processor"], row["top_processor"]),
-                "face": _percent(row["top_processor_face_value_share"]),
-                "traced": _percent(row["top_processor_share"]),
-                "low": _percent(row["top_processor_share_low"]),
-                "high": _percent(row["top_processor_share_high"]),
+                "label": f"{text}|{country} {face} to {traced} %",
+                "country": country,
+                "face": _percent(row["face_value_share"]),
+                "traced": _percent(row["processed_in_share"]),
+                "low": _percent(row["processed_in_share_low"]),
+                "high": _percent(row["processed_in_share_high"]),
                 "year": row["year"],
                 "evidence": row["traced_evidence"],
             }
         )
     return shown
+
+
+def lead(row: Row) -> Row:
+    """Return a row of the dependence mart as one of its lead processor, for an arrow."""
+    return row | {
+        "country": row["top_processor"],
+        "face_value_share": row["top_processor_face_value_share"],
+        "processed_in_share": row["top_processor_share"],
+        "processed_in_share_low": row["top_processor_share_low"],
+        "processed_in_share_high": row["top_processor_share_high"],
+    }
 
 
 def _percent(share: float | None) -> float | None:

@@ -5,9 +5,8 @@ What belongs here: choosing what a country's page shows. What does not: HTML.
 
 from __future__ import annotations
 
-from website.cells import heat_map, hidden_exposures
 from website.marts import Row, by
-from website.overview import arrow_lines
+from website.overview import part
 from website.render import Site
 
 DEPENDENTS = 5
@@ -20,20 +19,22 @@ def write(site: Site) -> None:
     output = by(marts.rows(_OUTPUT), "country") if marts.has("mart_stage_output", "mart_stage_concentration") else {}
     index: list[Row] = []
     for code in marts.importers:
-        heat, hidden = heat_map(marts, code), hidden_exposures(marts, code)
+        shown = part(site, code)
+        counts, hidden = site.parts[code]["counts"], site.parts[code]["hidden"]
         site.page(
             f"country/{code}.html",
             "country.html",
             importer=code,
-            heat=heat,
+            # The same part as on the first page, from a folder deeper.
+            shown=shown["html"].replace('href="material/', 'href="../material/'),
             hidden=hidden,
             year=marts.year,
             dependents=dependents.get(code, []),
             output=output.get(code, []),
-            page={"charts": {"hidden": {"rows": arrow_lines(site, hidden, "material")}}, "importer": code},
+            page={"charts": shown["charts"], "importer": code},
         )
         index.append(
-            {"importer": code, "heat": heat, "hidden": hidden[:1], "dependents": len(dependents.get(code, []))}
+            {"importer": code, "counts": counts, "hidden": hidden[:1], "dependents": len(dependents.get(code, []))}
         )
     site.page("countries.html", "countries.html", rows=index)
 

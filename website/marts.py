@@ -115,6 +115,11 @@ class Marts:
             nested[row["importer"]][row["material"]][row["stage"]] = row
         return nested
 
+    @cached_property
+    def hidden(self) -> dict[str, list[Row]]:
+        """Largest hidden exposures by importer: one stage and country per material, the largest first."""
+        return by(self.rows(_HIDDEN, {"year": self.year, "twice": TWICE}), "importer")
+
     def why_no_supplier(self, importer: str, material: str, stage: str) -> str:
         """Say why there is no seller on show for a cell."""
         row = self.coverage.get((material, stage))
@@ -171,4 +176,14 @@ left join mart_supplier_exposure as p
     on p.importer = d.importer and p.material = d.material and p.stage = d.stage and p.year = d.year
     and p.country = d.top_processor
 order by d.importer, d.material, d.stage
+"""
+
+_HIDDEN = """
+select importer, material, stage, year, country, face_value_share, face_value_share_low, face_value_share_high,
+    processed_in_share, processed_in_share_low, processed_in_share_high, hidden_share, traced_evidence
+from mart_supplier_exposure
+where year = $year and hidden_share > 0 and material <> $twice and country <> importer
+    and country not in ('OTH', 'WLD', 'SECONDARY', 'UNEXPLAINED')
+qualify row_number() over (partition by importer, material order by hidden_share desc, stage, country) = 1
+order by importer, hidden_share desc, material
 """

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from website import words
-from website.cells import arrow_rows, processor_of, seller_of
+from website.cells import arrows, lead, processor_of, seller_of
 from website.marts import Row, by
 from website.render import Site
 from website.series import import_series, sellers_and_ways
@@ -104,15 +104,11 @@ def _part(
             found[row["stage"]] = item
     traced = [row for row in rows if row["top_processor"] and row["year"] == marts.year]
     html = site.fragment("_dependence.html", importer=importer, lines=lines, year=marts.year, material=material)
-    return {"html": html, "series": found, "charts": {"arrow": {"rows": labelled(site, traced, "stage")}}}
-
-
-def labelled(site: Site, rows: list[Row], label: str) -> list[dict[str, Any]]:
-    """Return rows of an arrow chart with country and figures on a second line of the label."""
-    lines = arrow_rows(site.marts, rows, label)
-    for line in lines:
-        line["label"] = f"{line['label']}|{line['country']} {line['face']:.0f} to {line['traced']:.0f} %"
-    return lines
+    return {
+        "html": html,
+        "series": found,
+        "charts": {"arrow": {"rows": arrows(marts, [lead(row) for row in traced], "stage")}},
+    }
 
 
 def _compared(site: Site, rows: list[Row]) -> dict[str, Any]:
@@ -125,7 +121,7 @@ def _compared(site: Site, rows: list[Row]) -> dict[str, Any]:
     chosen = sorted(
         (row for row in traced if row["stage"] == last), key=lambda row: (-row["imports_t"], row["importer"])
     )
-    return {"rows": labelled(site, chosen[:COMPARED], "importer"), "stage": last}
+    return {"rows": arrows(site.marts, [lead(row) for row in chosen[:COMPARED]], "importer"), "stage": last}
 
 
 def _world(site: Site) -> dict[tuple[str, str], dict[str, Any]]:

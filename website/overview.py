@@ -7,41 +7,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from website.cells import arrow_rows, heat_map, hidden_exposures
+from website.cells import arrows, heat_map, hidden_exposures
 from website.render import Site
 
 
 def write(site: Site) -> None:
     """Write ``index.html`` and one data script per importer."""
-    marts = site.marts
-    for code in marts.importers:
-        site.script(f"data/importer/{code}.js", f"importer/{code}", part(site, code, up=""))
-    shown = part(site, site.default, up="")
+    for code in site.marts.importers:
+        site.script(f"data/importer/{code}.js", f"importer/{code}", part(site, code))
+    shown = part(site, site.default)
     site.page("index.html", "overview.html", part=shown, coverage=coverage(site), page={
         "importer": site.default, "charts": shown["charts"],
     })  # fmt: skip
 
 
-def part(site: Site, importer: str, *, up: str) -> dict[str, Any]:
+def part(site: Site, importer: str) -> dict[str, Any]:
     """Return what the first page shows of one importer: HTML, and rows of its chart."""
-    hidden = hidden_exposures(site.marts, importer)
-    html = site.fragment(
-        "_importer.html",
-        importer=importer,
-        heat=heat_map(site.marts, importer),
-        hidden=hidden,
-        up=up,
-        year=site.marts.year,
-    )
-    return {"html": html, "charts": {"hidden": {"rows": arrow_lines(site, hidden, "material")}}}
-
-
-def arrow_lines(site: Site, rows: list[dict[str, Any]], label: str) -> list[dict[str, Any]]:
-    """Return rows of an arrow chart whose labels carry country and figures on a second line."""
-    lines = arrow_rows(site.marts, rows, label)
-    for line in lines:
-        line["label"] = f"{line['label']}|{line['country']} {line['face']:.0f} to {line['traced']:.0f} %"
-    return lines
+    if importer not in site.parts:
+        hidden = hidden_exposures(site.marts, importer)
+        heat = heat_map(site.marts, importer)
+        html = site.fragment("_importer.html", importer=importer, heat=heat, hidden=hidden, year=site.marts.year)
+        charts = {"hidden": {"rows": arrows(site.marts, hidden, "material")}}
+        site.parts[importer] = {"html": html, "charts": charts, "counts": heat.counts, "hidden": hidden}
+    shown = site.parts[importer]
+    return {"html": shown["html"], "charts": shown["charts"]}
 
 
 def coverage(site: Site) -> dict[str, int]:

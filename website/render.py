@@ -54,18 +54,22 @@ class Site:
         folder: where it goes.
         release: what every page says of the release: version, date.
         default: the importer that pages show first.
+        source: folder of the release.
         manifest: dbt's manifest, where it is at hand.
         nav: links of the head: file and title.
         beside: links of the foot to what is published beside the pages.
+        parts: what the first page and the pages of countries both show, by importer.
     """
 
     marts: Marts
     folder: Path
     release: Mapping[str, Any]
     default: str
+    source: Path
     manifest: Path | None = None
     nav: list[tuple[str, str]] = field(default_factory=list)
     beside: list[tuple[str, str]] = field(default_factory=list)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Prepare the templates."""
@@ -87,6 +91,7 @@ class Site:
             "share_with_interval": words.share_with_interval,
             "number_with_interval": words.number_with_interval,
             "interval": words.interval,
+            "number_range": words.number_range,
             "reliance": words.reliance,
             "printed": words.printed,
             "countries": self.marts.countries,

@@ -27,6 +27,7 @@ def write(site: Site) -> None:
         "stockpile.html",
         holders=holders,
         programmes=programmes,
+        held=any(row["holding_t"] is not None for row in rows),
         drawn={holder: bool(charts[f"days-{holder}"]["rows"]) for holder in holders},
         page={"charts": charts},
     )

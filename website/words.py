@@ -93,6 +93,14 @@ def number_with_interval(value: float | None, low: float | None, high: float | N
     return text if left == right == text else f"{text} ({left}–{right})"
 
 
+def number_range(low: float | None, high: float | None) -> str:
+    """Write two bounds of a number, ``2,995–3,108``; one where both read the same."""
+    if low is None or high is None:
+        return MISSING
+    left, right = number(low), number(high)
+    return left if left == right else f"{left}–{right}"
+
+
 def reliance(token: str | None, derived: float | None) -> str:
     """Write net import reliance in percent: as printed where it is printed, ``E`` in words, else what was derived."""
     if token is not None:
