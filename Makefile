@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export UV_NO_PROGRESS = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
-.PHONY: run test lint audit ui bench docs lock clean
+.PHONY: run test lint audit ui bench picture docs lock clean
 .DEFAULT_GOAL := run
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
@@ -36,12 +36,16 @@ audit: $(READY) ## known vulnerabilities of what the locks pin
 ui: $(READY) ## Dagster on http://127.0.0.1:3000
 	@$(BIN)/oretrace ui
 
-bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a reconciliation, look-through, each beside the plain alternative
+bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a reconciliation, the site, look-through, each beside the plain alternative
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.load
 	@$(BIN)/python -m bench.baci_year
 	@$(BIN)/python -m bench.reconcile
+	@$(BIN)/python -m bench.site
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through
+
+picture: $(READY) ## the picture of README, from the site of the last release (needs Debian's chromium)
+	@$(BIN)/python -m tests.picture
 
 docs: $(READY) ## the data dictionary of the last run, as one page
 	@$(BIN)/oretrace docs

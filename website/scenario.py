@@ -8,7 +8,7 @@ from __future__ import annotations
 from website.marts import Row, by
 from website.render import Site
 
-SMALLEST = 0.05
+SMALLEST = 0.1
 
 
 def write(site: Site) -> None:

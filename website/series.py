@@ -21,7 +21,7 @@ def import_series(marts: Marts) -> dict[Key, dict[str, Any]]:
     """Return by importer, material and stage: years, shares of the largest suppliers, concentration, and a note.
 
     Suppliers are the lead processor and the largest sellers of the newest year. Shares are percent of imports, HHI 0 to
-    10,000; a year without a figure is None.
+    10,000, its lower bounds left out where they are the upper ones; a year without a figure is None.
     """
     found: dict[Key, dict[str, Any]] = {}
     bases: dict[Key, list[tuple[int, str]]] = defaultdict(list)
@@ -43,6 +43,9 @@ def import_series(marts: Marts) -> dict[Key, dict[str, Any]]:
             if year in places[key] and share is not None:
                 line[places[key][year]] = round(100 * share, 1)
         found[key]["s"].append([country, line])
+    for item in found.values():
+        if item["l"] == item["h"]:  # complete lists of partners leave no doubt; not said twice
+            item["l"] = []
     for key, pairs in bases.items():
         found[key]["note"] = f"Basis: {words.runs(pairs)}."
     return found

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser import CHROMIUM, chromium, served, settle, visit
+from tests.pipeline.conftest import oretrace
 
 pytestmark = [
     pytest.mark.xdist_group("pipeline"),
@@ -207,6 +209,107 @@ def test_the_importer_chooser_changes_figures_charts_and_address(browser: Any, a
         ).fetchone()
         assert f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})" in row
         assert not found.troubles
+
+
+def test_figures_of_every_kind_of_page_are_the_marts(browser: Any, site: Path, marts: Any) -> None:
+    """One figure per kind of page, the largest or first of the mart, found in its row of the page."""
+    expected = {
+        "materials.html": "select name, basis from dim_material where material = 'gallium'",
+        "criticality.html": """
+            select m.name, printf('%#.3g', sr_traced) from mart_criticality join dim_material m using (material)
+            where economy = 'EUU' and mart_criticality.basis = 'network' and sr_traced is not null
+            order by year desc, sr_traced desc limit 1""",
+        "stockpile.html": """
+            select m.name, printf('%#.3g', target_usable_days) from mart_stockpile_cover
+            join dim_material m using (material)
+            where holder = 'JPN' and material = 'rare_earths' and form = 'compound' order by year desc limit 1""",
+        "claims.html": "select statement, verdict from mart_claims where verdict = 'differs' order by claim limit 1",
+        "sources.html": "select source, citation from dim_vintage where source = 'baci'",
+        "data.html": "select 'processed_in_share_p05', 'double'",
+        "country/CHN.html": """
+            select m.name, printf('%.0f', 100 * share) from mart_stage_output join dim_material m using (material)
+            where country = 'CHN' and material = 'gallium' and stage = 'metal' and source = 'usgs_mcs' and form = 'all'
+            order by year desc limit 1""",
+        "material/tungsten.html": """
+            select s.name, format('{:,.0f}', world_t) from mart_stage_concentration join dim_stage s using (stage)
+            where material = 'tungsten' and stage = 'mine' and is_preferred order by year desc limit 1""",
+        "scenarios.html": """
+            select m.name, format('{:.0f}–{:.0f}', 100 * loss_low, 100 * loss_high) from mart_disruption
+            join dim_material m using (material) where importer = 'USA' and scenario = 'n_minus_1_rare_earths_component'
+            and stage = 'component'""",
+        "changes.html": "select 'mart_claims', format('{:,}', count(*)) from mart_claims",
+        "countries.html": "select 'Germany', 'Platinum, metal: South Africa'",
+    }
+    for page, query in expected.items():
+        name, figure = marts.execute(query).fetchone()
+        with visit(browser, (site / page).as_uri()) as found:
+            rows = [" ".join(row.split()) for row in found.page.locator("tbody tr").all_text_contents()]
+            assert any(name in row and figure in row for row in rows), f"{page}: no row with {name} and {figure}"
+
+
+def test_largest_hidden_exposures_are_those_of_the_mart(browser: Any, site: Path, marts: Any) -> None:
+    expected = marts.execute(
+        """
+        select m.name, s.name, c.name, 100 * d.hidden_share from mart_supplier_exposure d
+        join dim_material m using (material) join dim_stage s using (stage) join dim_country c on c.iso3 = d.country
+        where d.importer = 'USA' and d.year = 2024 and d.hidden_share > 0 and d.country not in ('OTH', 'USA')
+            and d.material <> 'magnet_rare_earths'
+        qualify row_number() over (partition by d.material order by d.hidden_share desc) = 1
+        order by d.hidden_share desc limit 10
+        """
+    ).fetchall()
+    with visit(browser, (site / "index.html").as_uri()) as found:
+        table = found.page.locator("[aria-label='Largest hidden exposures'] tbody tr")
+        shown = [row.locator("th, td").all_text_contents() for row in table.all()]
+        assert found.page.locator("[data-chart=hidden] svg path").count() > 20
+    assert [row[:3] for row in shown] == [list(row[:3]) for row in expected]
+    assert [float(row[5]) for row in shown] == pytest.approx([row[3] for row in expected], abs=0.55)
+
+
+def test_a_long_table_is_filtered_by_verdict_and_by_word(browser: Any, site: Path, marts: Any) -> None:
+    (differs,) = marts.execute("select count(*) from mart_claims where verdict = 'differs'").fetchone()
+    with visit(browser, (site / "claims.html").as_uri()) as found:
+        page = found.page
+        page.select_option("#verdict", "differs")
+        assert page.locator("#claims tbody tr:visible").count() == differs
+        page.fill("#find", "no such words")
+        assert page.locator("#claims tbody tr:visible").count() == 0
+        assert "0 of" in page.inner_text("output")
+
+
+def test_without_javascript_the_figures_are_there(browser: Any, site: Path) -> None:
+    with visit(browser, (site / "material" / "rare_earths.html").as_uri(), script=False) as found:
+        assert "China" in found.page.inner_text("#importer-part")
+        assert not found.page.locator("#importer").is_visible(), "a chooser that can do nothing is hidden"
+    with visit(browser, (site / "index.html").as_uri(), script=False) as found:
+        found.page.check("#by-face")
+        assert found.page.locator(".heat .by-face").first.is_visible()
+        assert not found.page.locator(".heat .by-traced").first.is_visible()
+
+
+def test_downloads_hold_what_the_page_shows(site: Path, marts: Any) -> None:
+    csv = pl.read_csv(site / "downloads" / "rare_earths.csv", infer_schema_length=None)
+    book = pl.read_excel(site / "downloads" / "rare_earths.xlsx", sheet_name="mart_dependence_by_stage")
+    expected = marts.execute(
+        "select importer, stage, top_processor_share from mart_dependence_by_stage "
+        "where material = 'rare_earths' and year = 2024 order by importer, stage"
+    ).pl()
+    for frame in (csv, book):
+        assert frame.select(expected.columns).sort("importer", "stage").equals(expected)
+
+
+def test_the_same_marts_give_the_same_bytes(site: Path, first_run: tuple[Path, Any], tmp_path: Path) -> None:
+    done = oretrace("site", str(tmp_path / "again"), home=first_run[0])
+    assert done.returncode == 0, done.stderr
+    differing = [
+        path.relative_to(site).as_posix()
+        for path in site.rglob("*")
+        if path.is_file() and path.read_bytes() != (tmp_path / "again" / path.relative_to(site)).read_bytes()
+    ]
+    assert differing == []
+    refused = oretrace("site", str(site.parent), home=first_run[0])
+    assert refused.returncode == 2
+    assert "something else" in refused.stderr
 
 
 def test_every_link_of_every_page_leads_somewhere(site: Path) -> None:

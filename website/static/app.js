@@ -66,7 +66,7 @@
       view: { stroke: null },
       range: { category: PALETTE },
       axis: { labelColor: ink, titleColor: muted, titleFontWeight: 400, labelFontSize: 12, titleFontSize: 12, gridColor: colour("line"),
-        domainColor: colour("line"), tickColor: colour("line"), labelOverlap: true },
+        domainColor: colour("line"), tickColor: colour("line"), labelOverlap: true, labelSeparation: 8 },
       axisY: { labelOverlap: false },
       legend: { labelColor: ink, labelFontSize: 12, labelLimit: 0 },
       text: { color: ink },
@@ -207,7 +207,7 @@
     const charts = item && {
       flows: item.f && { ...item.f, importer },
       trend: item.s.length && { rows: trendRows(item), domain: item.s.map(([code]) => named(code)) },
-      hhi: item.h.some((value) => value !== null) && { rows: item.y.map((year, place) => ({ year, low: item.l[place], high: item.h[place] })).filter((row) => row.high !== null) },
+      hhi: item.h.some((value) => value !== null) && { rows: item.y.map((year, place) => ({ year, low: item.l.length ? item.l[place] : item.h[place], high: item.h[place] })).filter((row) => row.high !== null) },
     };
     for (const name of ["flows", "trend", "hhi"]) {
       const figure = $(`[data-chart=${name}]`);
