@@ -58,6 +58,8 @@ def main() -> None:
         assert release is not None  # noqa: S101  # the run published one or failed
         database, site, tables = release.database, folder / "site", folder / "tables"
         tables.mkdir()
+        for kept in home.build.glob("vega-*.js"):
+            kept.unlink()
         wall, busy = timed(lambda: write_site(home, database, site))
         again, again_busy = timed(lambda: write_site(home, database, site))
         csv_wall, csv_busy = timed(lambda: plain(database, tables))
@@ -66,8 +68,10 @@ def main() -> None:
         print(f"site again  {again:6.1f} s  {again_busy:5.1f} s of processor  charting script kept from before")
         print(f"all as CSV  {csv_wall:6.1f} s  {csv_busy:5.1f} s of processor  {size(tables) / 1e6:6.1f} MB")
         print(f"first page  {first / 1e3:6.1f} kB without the charting script (at most {FIRST_PAGE / 1e3:.0f})")
-        print(f"bounds: {MOST_SECONDS:.0f} s, {MOST_BYTES / 1e6:.0f} MB; time is {again / csv_wall:.1f} of the CSV's")
-        if max(wall, again) > MOST_SECONDS or size(site) > MOST_BYTES or first > FIRST_PAGE:
+        # Processor seconds are what the wall shows on an idle machine; other work on it must not fail the bound.
+        ratio = again_busy / csv_busy
+        print(f"bounds: {MOST_SECONDS:.0f} s of processor, {MOST_BYTES / 1e6:.0f} MB; time is {ratio:.1f} of the CSV's")
+        if max(busy, again_busy) > MOST_SECONDS or size(site) > MOST_BYTES or first > FIRST_PAGE:
             sys.exit("over a bound")
 
 

@@ -18,7 +18,8 @@ def main() -> None:
     page = (Home.from_environment().warehouse / "site" / "index.html").resolve()
     with chromium() as browser, visit(browser, f"{page.as_uri()}#importer=DEU", width=1120) as found:
         found.page.wait_for_selector("#importer-part[data-importer=DEU]")
-        box = found.page.locator(".heat tbody").first.bounding_box()
+        # Down to the row of rare earths.
+        box = found.page.locator(".heat tbody tr", has_text="Rare earths").first.bounding_box()
         assert box is not None and not found.troubles, found.troubles
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         clip = {"x": 0, "y": 0, "width": 1120, "height": round(box["y"] + box["height"])}
