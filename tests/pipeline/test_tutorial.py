@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ingest.home import PROJECT
+from orchestration.warehouse import connect
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -107,6 +108,20 @@ def test_what_the_readme_says_of_germany_is_what_it_shows(first_run: Run) -> Non
     text = README.read_text(encoding="utf-8")
     (sold, made) = re.findall(r"^CHN +([0-9.]+) +([0-9.]+)$", text, re.MULTILINE)[0]
     assert f"China sells {round(float(sold))} % of them and makes {round(float(made))} %" in text
+
+
+def test_the_makers_that_readme_and_tutorial_name_are_those_whose_output_of_magnets_is_known(first_run: Run) -> None:
+    sql = """
+        select distinct name from mart_supplier_exposure inner join dim_country on iso3 = country
+        where importer = country and material = 'rare_earths' and stage = 'component' and year = 2024
+            and face_value_share > 0 and made_in_share > 0
+    """
+    with connect((first_run[0] / "warehouse" / "oretrace.duckdb").resolve()) as db:
+        makers = {name for (name,) in db.execute(sql).fetchall()}
+    words = r"published for five countries only[:(\s]+(.*?)[.)]"
+    for page in (README, TUTORIAL):
+        (named,) = re.findall(words, " ".join(page.read_text(encoding="utf-8").split()))
+        assert {name.removeprefix("the ") for name in re.split(r", | and ", named)} == makers
 
 
 def one_by_one(command: str) -> list[str]:
