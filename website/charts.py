@@ -19,7 +19,9 @@ STATIC = Path(__file__).resolve().parent / "static"
 ROWS = alt.NamedData("rows")
 SHARE = alt.Scale(domain=[0, 100])
 # Two lines per row: what it is, and the figures in words.
-_TWO_LINES = alt.Axis(title=None, labelExpr="split(datum.label, '|')", labelLimit=0, ticks=False, domain=False)
+_TWO_LINES = alt.Axis(
+    title=None, labelExpr="split(datum.label, '|')", labelLimit=0, labelPadding=10, ticks=False, domain=False
+)
 
 
 def specifications() -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _timeline() -> Chart:
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     tips = [alt.Tooltip("title:N", title="Measure"), alt.Tooltip("status:N", title="Status"),
             alt.Tooltip("start:T", title="From", format="%Y-%m-%d")]  # fmt: skip
-    when = alt.X("start:T", axis=alt.Axis(title=None, format="%Y", tickCount=5))
+    when = alt.X("start:T", scale=alt.Scale(padding=8), axis=alt.Axis(title=None, format="%Y", tickCount=5))
     bar = base.transform_filter("isValid(datum.end)").mark_bar(height=12, cornerRadius=3).encode(
         x=when, x2="end:T", tooltip=tips,
         color=alt.Color("status:N", sort=None, legend=alt.Legend(title=None, orient="top", symbolType="square")),

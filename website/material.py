@@ -208,12 +208,22 @@ def _events(site: Site) -> dict[str, list[Row]]:
 
 
 def _controls(site: Site) -> dict[str, list[Row]]:
-    """Return export controls with their status, from the scenarios that are made of them."""
+    """Return export controls with their status, from the scenarios that are made of them.
+
+    How long a suspension lasts is in the timeline of acts.
+    """
     if not site.marts.has("dim_scenario"):
         return {}
+    until = "null::date"
+    if site.marts.has("mart_policy_timeline"):
+        until = (
+            "(select max(suspended_until) from mart_policy_timeline as p "
+            "where p.authority_no = s.authority_no and p.suspended is not null)"
+        )
     found = site.marts.rows(
         "select scenario, title, actor, material, stage, authority_no, announced, effective, status, suspended, "
-        "confidence, source, vintage, evidence from dim_scenario where kind = 'export_control' "
+        f"{until} as suspended_until, confidence, source, vintage, evidence "
+        "from dim_scenario as s where kind = 'export_control' "
         "order by material, coalesce(effective, announced), scenario, stage"
     )
     return by(found, "material")
@@ -230,7 +240,8 @@ def _timeline(site: Site, events: list[Row], controls: list[Row]) -> dict[str, A
             continue
         pieces = [("In force", start.isoformat(), ends)] if start.isoformat() < ends else []
         if control["suspended"]:
-            pieces.append(("Suspended", max(start, control["suspended"]).isoformat(), max(today, ends)))
+            until = control["suspended_until"].isoformat() if control["suspended_until"] else today
+            pieces.append(("Suspended", max(start, control["suspended"]).isoformat(), min(max(today, ends), until)))
         for status, begin, end in pieces:
             rows.append(
                 {
