@@ -139,7 +139,9 @@ def _timeline() -> Chart:
     base = alt.Chart(ROWS).encode(y=alt.Y("label:N", sort=None, axis=_TWO_LINES))
     tips = [alt.Tooltip("title:N", title="Measure"), alt.Tooltip("status:N", title="Status"),
             alt.Tooltip("start:T", title="From", format="%Y-%m-%d")]  # fmt: skip
-    when = alt.X("start:T", scale=alt.Scale(padding=8), axis=alt.Axis(title=None, format="%Y", tickCount=5))
+    when = alt.X(
+        "start:T", scale=alt.Scale(padding=8), axis=alt.Axis(title=None, format="%Y", tickCount=5, labelBound=True)
+    )
     bar = base.transform_filter("isValid(datum.end)").mark_bar(height=12, cornerRadius=3).encode(
         x=when, x2="end:T", tooltip=tips,
         color=alt.Color("status:N", sort=None, legend=alt.Legend(title=None, orient="top", symbolType="square")),

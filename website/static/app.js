@@ -155,7 +155,8 @@
       spec.datasets = { rows: chart.rows };
       // Rows of a fixed height; Vega-Lite warns when it is to fit the width of a chart with steps.
       if (spec.height.step) spec.height = spec.height.step * new Set(chart.rows.map((row) => row.label)).size;
-      fitLegend(spec, width);
+      // A legend begins where the plot does, right of the long labels of acts.
+      fitLegend(spec, figure.dataset.kind === "timeline" ? width - 170 : width);
       if (chart.domain) ranked(spec, chart.domain);
     }
     const done = await window.vegaEmbed(plot, spec, { renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false, config: config(),
