@@ -56,6 +56,13 @@ class Fetched:
     vintage: Vintage | None
     note: str
 
+    def to_dict(self) -> dict[str, str | None]:
+        """Plain values, with the vintage's folder."""
+        folder = str(self.vintage.folder) if self.vintage else None
+        return {
+            "source": self.source, "edition": self.edition, "outcome": self.outcome, "note": self.note, "folder": folder
+        }  # fmt: skip
+
 
 def fetch(
     home: Home,

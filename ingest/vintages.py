@@ -22,6 +22,7 @@ from typing import Any
 from ingest.errors import BadInput, Busy, OretraceError
 from ingest.sources import sources
 from ingest.sources.base import Source
+from ingest.words import unknown
 
 SIDECAR = "vintage.json"
 _REVISION = re.compile(r"^(?P<edition>.+?)(?:-r(?P<revision>\d+))?$")
@@ -105,7 +106,7 @@ def known_source(name: str) -> Source:
     """
     known = sources()
     if name not in known:
-        raise BadInput(f"unknown source {name!r}; known: {', '.join(known)}.")
+        raise BadInput(f"unknown source {name!r}. {unknown(name, known, 'Known')}")
     return known[name]
 
 

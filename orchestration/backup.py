@@ -11,10 +11,11 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from ingest.home import Home
 from ingest.vintages import raw_vintages, verify_files
 from orchestration.backup_sinks import CONTENT, MANIFEST, FolderSink, Sink, TarSink, sync
 from orchestration.locks import hold_build
+from orchestration.progress import BYTES, SILENT, Meter
 from orchestration.publish import verify
 
 FORMAT = 1
@@ -57,7 +59,7 @@ class Backup:
     notes: list[str] = field(default_factory=list)
 
 
-def back_up(home: Home, target: Path, *, keep: int | None = None) -> Backup:
+def back_up(home: Home, target: Path, *, keep: int | None = None, meter: Meter = SILENT) -> Backup:
     """Write a backup of ``home``.
 
     Args:
@@ -65,6 +67,7 @@ def back_up(home: Home, target: Path, *, keep: int | None = None) -> Backup:
         target: a folder that holds one sub-folder per backup, where files that did not change are shared
             with the backup before (hard links), or an archive to be, ``*.tar.gz``.
         keep: remove all but the newest so many backups of the folder afterwards.
+        meter: is told the bytes that were checked, then those that were written.
 
     Returns:
         Where it is, how large, and what was left out.
@@ -75,16 +78,16 @@ def back_up(home: Home, target: Path, *, keep: int | None = None) -> Backup:
     """
     target = target.expanduser().resolve()
     _refuse(home, target, keep)
-    if wrong := unsound(home):
+    if wrong := unsound(home, meter):
         raise OretraceError(
             "nothing was backed up, because what is there is damaged: "
             + "; ".join(wrong[:5])
             + ". Move it away, or bring it back from an older backup, then back up again."
         )
     if target.name.endswith(ARCHIVE):
-        return _archive(home, target)
+        return _archive(home, target, meter)
     with _only_backup(target):
-        done = _folder(home, target)
+        done = _folder(home, target, meter)
         for old in backups(target)[: -keep if keep else 0]:
             shutil.rmtree(old)
         return done
@@ -105,15 +108,28 @@ def _refuse(home: Home, target: Path, keep: int | None) -> None:
         raise BadInput("--keep goes with a folder of backups; an archive stands alone.")
 
 
-def unsound(home: Home) -> list[str]:
+def unsound(home: Home, meter: Meter = SILENT) -> list[str]:
     """Hold every release and raw vintage to its own hashes, as ``oretrace verify`` does; say what is wrong."""
-    wrong = list(verify(home.warehouse)[1])
+    meter.begin("checking", bytes_below(home.warehouse) + bytes_below(home.raw), BYTES)
+    wrong = list(verify(home.warehouse, meter)[1])
     for vintage in raw_vintages(home.raw):
         try:
             verify_files(vintage)
         except OretraceError as error:
             wrong.append(str(error))
+        meter.add(bytes_below(vintage.folder))
     return wrong
+
+
+def bytes_below(*places: Path) -> int:
+    """Return the bytes of the files in folders, links aside; those that go away meanwhile do not count."""
+    size = 0
+    for place in places:
+        for path in place.rglob("*"):
+            with suppress(FileNotFoundError):
+                status = path.lstat()
+                size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return size
 
 
 def backups(target: Path) -> list[Path]:
@@ -135,7 +151,7 @@ def _only_backup(target: Path) -> Iterator[None]:
         yield
 
 
-def _folder(home: Home, target: Path) -> Backup:
+def _folder(home: Home, target: Path, meter: Meter) -> Backup:
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     if (target / stamp).exists():
         raise BadInput(f"{target / stamp} was begun in this very second; try again.")
@@ -143,7 +159,7 @@ def _folder(home: Home, target: Path) -> Backup:
     partial.mkdir()
     try:
         before = backups(target)
-        done = _write(home, FolderSink(partial, before[-1] if before else None))
+        done = _write(home, FolderSink(partial, before[-1] if before else None), meter)
         partial.rename(target / stamp)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -153,14 +169,14 @@ def _folder(home: Home, target: Path) -> Backup:
     return done
 
 
-def _archive(home: Home, target: Path) -> Backup:
+def _archive(home: Home, target: Path, meter: Meter) -> Backup:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".partial-{os.getpid()}-{target.name}")
     try:
         with partial.open("xb") as stream:
             # Parquet and zipped downloads hardly shrink; the DuckDB files and the run history do, at any level.
             with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
-                done = _write(home, TarSink(archive, target.parent))
+                done = _write(home, TarSink(archive, target.parent), meter)
             stream.flush()
             os.fsync(stream.fileno())
         partial.rename(target)
@@ -172,7 +188,8 @@ def _archive(home: Home, target: Path) -> Backup:
     return done
 
 
-def _write(home: Home, sink: Sink) -> Backup:
+def _write(home: Home, sink: Sink, meter: Meter) -> Backup:
+    meter.begin("writing", bytes_below(*(top for top in home.root.iterdir() if _kept(top))), BYTES)
     done = Backup(home.root)
     files: list[dict[str, Any]] = []
     links: list[dict[str, str]] = []
@@ -186,6 +203,7 @@ def _write(home: Home, sink: Sink) -> Backup:
             links.append({"path": name, "target": place})
         elif (entry := _take(sink, name, path)) is not None:
             files.append(entry)
+            meter.add(entry["bytes"])
     done.files, done.size, done.added = len(files), sum(item["bytes"] for item in files), sink.added
     manifest = {
         "format": FORMAT,
@@ -204,7 +222,7 @@ def _entries(home: Home, notes: list[str]) -> Iterator[tuple[str, Path]]:
     root = home.root.resolve()
     canonical = home.canonical.name
     for top in sorted(root.iterdir(), key=lambda path: (path.name == canonical, path.name)):
-        if top.name.startswith(".") or top.name == _REMADE:
+        if not _kept(top):
             continue
         if top.name != canonical:
             yield from _walk(root, top)
@@ -215,6 +233,10 @@ def _entries(home: Home, notes: list[str]) -> Iterator[tuple[str, Path]]:
                 yield from _walk(root, top)
         except BadInput:
             notes.append(f"{top} was left out: a run is writing it. The next run writes it anew in any case.")
+
+
+def _kept(top: Path) -> bool:
+    return not top.name.startswith(".") and top.name != _REMADE
 
 
 def _walk(root: Path, top: Path) -> Iterator[tuple[str, Path]]:

@@ -18,7 +18,7 @@ from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_export import export
-from orchestration.cli_options import completion, form_option, published_words, source_names
+from orchestration.cli_options import completion, form_option, json_option, print_json, published_words, source_names
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
@@ -104,10 +104,13 @@ def query(sql: str, form: str, seconds: float) -> None:
     \b
     Example: oretrace query "select importer, nir_token from mart_dependence_by_stage where material = 'rare_earths'"
     """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.progress import shown
     from orchestration.query import read_sql
     from orchestration.render import write_frame
 
-    write_frame(read_sql(sql, seconds=seconds), form)
+    with shown("reading"):
+        answer = read_sql(sql, seconds=seconds)
+    write_frame(answer, form)
 
 
 @cli.group()
@@ -157,8 +160,11 @@ def docs() -> None:
     Example: oretrace docs
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.dbt import docs as write_docs
+    from orchestration.progress import shown
 
-    print(write_docs(Home.from_environment()))
+    with shown("writing the dictionary"):
+        page = write_docs(Home.from_environment())
+    print(page)
 
 
 @cli.command()
@@ -185,7 +191,10 @@ def ui(port: int) -> None:
 @click.option("--month", "months", multiple=True, help="Edition of a month, YYYY-MM, of monthly sources; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Ask what there is and keep nothing.")
 @click.option("--any-size", is_flag=True, help="Accept a vintage far larger or smaller than the last one.")
-def fetch(source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run: bool, any_size: bool) -> None:
+@json_option()
+def fetch(
+    source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run: bool, any_size: bool, as_json: bool
+) -> None:
     """Fetch SOURCE and keep what is new as an immutable raw vintage.
 
     \b
@@ -194,10 +203,17 @@ def fetch(source: str, years: tuple[int, ...], months: tuple[str, ...], dry_run:
     Example: oretrace fetch comtrade --year 2023 --year 2024
     """  # noqa: D301  # click's mark needs the character itself
     from ingest.fetch import fetch as fetch_editions
-    from orchestration.run import say
+    from ingest.vintages import known_source
+    from orchestration.progress import say, shown
 
+    known_source(source)  # before a home is made for it
     home = Home.from_environment().create()
-    for item in fetch_editions(home, source, years=years, months=months, dry_run=dry_run, any_size=any_size, say=say):
+    with shown(f"fetching {source}"):
+        items = fetch_editions(home, source, years=years, months=months, dry_run=dry_run, any_size=any_size, say=say)
+    if as_json:
+        print_json([item.to_dict() for item in items])
+        return
+    for item in items:
         where = f"  {item.vintage.folder}" if item.vintage else ""
         print(f"{item.source} {item.edition}: {item.outcome} ({item.note}){where}")
 
@@ -222,7 +238,7 @@ def raw() -> None:
 
 
 @raw.command("add")
-@click.argument("source")
+@click.argument("source", shell_complete=source_names)
 @click.argument("vintage")
 @click.argument("download", type=click.Path(path_type=Path))
 def raw_add(source: str, vintage: str, download: Path) -> None:
@@ -231,9 +247,13 @@ def raw_add(source: str, vintage: str, download: Path) -> None:
     \b
     Example: oretrace raw add usgs_mcs 2026 ~/Downloads/mcs2026
     """  # noqa: D301  # click's mark needs the character itself
-    from ingest.vintages import add_vintage
+    from ingest.vintages import add_vintage, known_source
+    from orchestration.progress import shown
 
-    added = add_vintage(Home.from_environment().create().raw, source, vintage, download)
+    known_source(source)  # before a home is made for it
+    home = Home.from_environment().create()
+    with shown("keeping"):
+        added = add_vintage(home.raw, source, vintage, download)
     print(f"kept {added.folder}")
 
 
@@ -244,7 +264,8 @@ def snapshot() -> None:
 
 @snapshot.command("write")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Another folder than ingest/snapshot.")
-def snapshot_write(target: Path | None) -> None:
+@json_option("Rows by table, as JSON.")
+def snapshot_write(target: Path | None, as_json: bool) -> None:
     """Write the snapshot anew from the raw vintages of ORETRACE_HOME, through the readers of live mode.
 
     \b
@@ -252,8 +273,14 @@ def snapshot_write(target: Path | None) -> None:
     """  # noqa: D301  # click's mark needs the character itself
     from ingest.embedded import write_snapshot
     from ingest.home import SNAPSHOT
+    from orchestration.progress import shown
 
-    for table, rows in write_snapshot(Home.from_environment().raw, target or SNAPSHOT).items():
+    with shown("writing the snapshot"):
+        written = write_snapshot(Home.from_environment().raw, target or SNAPSHOT)
+    if as_json:
+        print_json(written)
+        return
+    for table, rows in written.items():
         print(f"{table:<40} {rows:>9,} rows")
 
 

@@ -5,7 +5,6 @@ What belongs here: words and options. What does not: the work (``alerting``).
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 
@@ -13,10 +12,12 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
+from ingest.words import nearest
+from orchestration.cli_options import json_option, print_json
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="Every alert with all its fields, as JSON.")
+@json_option("Every alert with all its fields, as JSON.")
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @click.pass_context
 def alerts(context: click.Context, as_json: bool, last: int) -> None:
@@ -36,7 +37,7 @@ def alerts(context: click.Context, as_json: bool, last: int) -> None:
 
     messages = Outbox(Home.from_environment()).messages()[:last]
     if as_json:
-        print(json.dumps([message.to_dict() for message in messages], indent=1, ensure_ascii=False))
+        print_json([message.to_dict() for message in messages])
         return
     if not messages:
         print("no alerts yet. Send one to yourself with: oretrace alerts test", file=sys.stderr)
@@ -58,7 +59,9 @@ def show(name: str) -> None:
 
     message = Outbox(Home.from_environment()).find(name)
     if message is None:
-        raise BadInput(f"there is no alert {name!r}. List them with: oretrace alerts")
+        known = [message.alert.id for message in Outbox(Home.from_environment()).messages()]
+        near = f" Nearest: {', '.join(found)}." if (found := nearest(name, known)) else ""
+        raise BadInput(f"there is no alert {name!r}.{near} List them with: oretrace alerts")
     print(message.alert.text())
     print()
     for way, delivery in message.deliveries.items():
@@ -109,6 +112,7 @@ def check(services: bool) -> None:
 
     from orchestration.alerting.services import look_from_outside
     from orchestration.alerting.watch import look_round
+    from orchestration.progress import shown
     from orchestration.run import dagster_home
 
     home = Home.from_environment().create()
@@ -116,6 +120,6 @@ def check(services: bool) -> None:
     if services:
         print("\n".join(look_from_outside(home)) or "nothing to tell")
         return
-    with dg.DagsterInstance.get() as instance:
+    with shown("looking round"), dg.DagsterInstance.get() as instance:
         found = look_round(home, instance)
     print("\n".join(found) or "nothing to tell")

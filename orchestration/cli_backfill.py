@@ -6,20 +6,27 @@ fetching (``ingest.fetch``) and backfills started in the Dagster UI (partitions 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from ingest.errors import BadInput, Busy, KeyRefused, OretraceError
 from ingest.home import Home
+from orchestration.cli_options import json_option, print_json, source_names
+from orchestration.progress import say, shown
+
+FAILED = "FAILED"
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", shell_complete=source_names)
 @click.option(
     "--from", "first", required=True, help="First edition: YYYY-MM of a monthly source, YYYY of a yearly one."
 )
 @click.option("--to", "last", required=True, help="Last edition, of the same form.")
 @click.option("--any-size", is_flag=True, help="Accept vintages far larger or smaller than the last one.")
-def backfill(source: str, first: str, last: str, any_size: bool) -> None:
+@json_option("One object per edition, as JSON, at the end.")
+def backfill(source: str, first: str, last: str, any_size: bool, as_json: bool) -> None:
     """Fetch a range of editions of SOURCE, oldest first, at the pace that its publisher allows.
 
     \b
@@ -30,39 +37,47 @@ def backfill(source: str, first: str, last: str, any_size: bool) -> None:
     """  # noqa: D301  # click's mark needs the character itself
     editions = editions_between(source, first, last)
     home = Home.from_environment().create()
-    failed: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for edition in editions:
-        try:
-            outcome, note = _fetch(home, source, edition, any_size)
-        except Busy:
-            raise
-        except OretraceError as error:
-            failed[edition], outcome, note = str(error), "FAILED", str(error)
-            if isinstance(error, KeyRefused):
-                print(f"{source} {edition}: {outcome} ({note})", flush=True)
+    done: list[dict[str, str | None]] = []
+    with shown(f"fetching {source}", len(editions), "editions") as meter:
+        for edition in editions:
+            item, refused = _fetch(home, source, edition, any_size)
+            done.append(item)
+            if not as_json:
+                print(f"{source} {edition}: {item['outcome']} ({item['note']})", flush=True)
+            meter.add()
+            if refused:
                 break  # it would be refused for every other edition too
-        counts[outcome] = counts.get(outcome, 0) + 1
-        print(f"{source} {edition}: {outcome} ({note})", flush=True)
-    left = editions[editions.index(edition) + 1 :]
-    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome != "FAILED")
+    if as_json:
+        print_json(done)
+    counts = Counter(str(item["outcome"]) for item in done)
+    failed = [str(item["edition"]) for item in done if item["outcome"] == FAILED]
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()) if outcome != FAILED)
+    left = editions[len(done) :]
     if failed:
         rest = f"; {len(left)} not asked for, from {left[0]} on" if left else ""
         raise OretraceError(
             f"{source}: {len(failed)} of {len(editions)} editions failed: {', '.join(failed)} ({summary or 'none kept'}"
             f"{rest}). The same command tries them again and skips what is kept."
         )
-    print(f"{source} {first} to {last}: {summary}")
+    if not as_json:
+        print(f"{source} {first} to {last}: {summary}")
 
 
-def _fetch(home: Home, source: str, edition: str, any_size: bool) -> tuple[str, str]:
+def _fetch(home: Home, source: str, edition: str, any_size: bool) -> tuple[dict[str, str | None], bool]:
+    """Fetch one edition; return what became of it, and whether the publisher refused the key."""
     from ingest.fetch import fetch
-    from orchestration.run import say
 
     months = [edition] if "-" in edition else []
     years = [] if months else [int(edition)]
-    (item,) = fetch(home, source, years=years, months=months, any_size=any_size, say=say)
-    return item.outcome, f"{item.edition}; {item.note}" if item.edition != edition else item.note
+    try:
+        (item,) = fetch(home, source, years=years, months=months, any_size=any_size, say=say)
+    except Busy:
+        raise
+    except OretraceError as error:
+        gone = {"source": source, "edition": edition, "outcome": FAILED, "note": str(error), "folder": None}
+        return gone, isinstance(error, KeyRefused)
+    note = f"{item.edition}; {item.note}" if item.edition != edition else item.note
+    return {**item.to_dict(), "edition": edition, "note": note}, False
 
 
 def editions_between(source: str, first: str, last: str) -> list[str]:

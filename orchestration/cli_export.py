@@ -6,12 +6,11 @@ What belongs here: words, options, progress. What does not: the work (``export``
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
-from orchestration.cli_options import published_words
+from orchestration.cli_options import json_option, print_json, published_words
 
 
 @click.command()
@@ -29,6 +28,7 @@ from orchestration.cli_options import published_words
 @click.option("--stage", shell_complete=published_words("stage"), help="Only this stage.")
 @click.option("--year", type=click.IntRange(1900, 2100), help="Only this year.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
+@json_option()
 def export(
     form: str,
     target: Path,
@@ -38,6 +38,7 @@ def export(
     stage: str | None,
     year: int | None,
     force: bool,
+    as_json: bool,
 ) -> None:
     """Write published tables as FORMAT (csv, xlsx, parquet, sdmx) to TARGET.
 
@@ -53,22 +54,17 @@ def export(
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.export import Choice
     from orchestration.export import export as write
+    from orchestration.progress import shown
 
     choice = Choice(tables, material, importer, stage, year)
-    done = write(form, target, choice, force=force, track=_with_bar)
+    with shown("reading the release") as meter:
+        done = write(form, target, choice, force=force, meter=meter)
+    if as_json:
+        what = {"release": done.release, "rows": done.rows, "left_out": done.left_out}
+        print_json({**what, "files": [str(file) for file in done.files]})
+        return
     if done.left_out:
         print(f"left out, without a chosen column: {', '.join(done.left_out)}", file=sys.stderr)
     print(f"release {done.release}: {len(done.rows)} table(s), {sum(done.rows.values()):,} rows", file=sys.stderr)
     for file in done.files:
         print(file)
-
-
-def _with_bar(names: Sequence[str]) -> Iterator[str]:
-    """Go through names with a bar on a terminal, silently in a pipe."""
-    if not sys.stderr.isatty():
-        yield from names
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(names, description="tables", console=Console(stderr=True), transient=True)

@@ -6,6 +6,7 @@ words.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -50,6 +51,16 @@ def form_option(*forms: str, default: str = "table") -> Callable[[F], F]:
         )(command)
 
     return add
+
+
+def json_option(help_text: str = "As JSON.") -> Callable[[F], F]:
+    """Add ``--json`` to a command whose answer is no plain table; the value comes as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help=help_text)
+
+
+def print_json(answer: Any) -> None:
+    """Print an answer as JSON on stdout."""
+    print(json.dumps(answer, indent=1, ensure_ascii=False, default=str))
 
 
 def published_words(column: str) -> Callable[[click.Context, click.Parameter, str], list[Any]]:

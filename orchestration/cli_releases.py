@@ -5,20 +5,19 @@ What belongs here: their words and options. What does not: what they do (``publi
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
-from orchestration.cli_options import release_versions
+from orchestration.cli_options import json_option, print_json, release_versions
 
 
 @click.command()
 @click.option("--prune", is_flag=True, help="Remove old releases; the published one always stays.")
 @click.option("--keep", type=click.IntRange(1), help="With --prune: how many of the newest stay.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def releases(prune: bool, keep: int | None, as_json: bool) -> None:
     """List the releases, newest first; the published one is marked.
 
@@ -51,7 +50,7 @@ def releases(prune: bool, keep: int | None, as_json: bool) -> None:
             }
         )
     if as_json:
-        print(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     for row in rows:
         mark = "*" if row["published"] else " "
@@ -60,34 +59,43 @@ def releases(prune: bool, keep: int | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("version", shell_complete=release_versions)
-def rollback(version: str) -> None:
+@json_option()
+def rollback(version: str, as_json: bool) -> None:
     """Point readers back at VERSION (see: oretrace releases).
 
     \b
     Example: oretrace rollback 20261122T101500Z-1a2b3c4d
     """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.progress import shown
     from orchestration.publish import rollback as point_back
 
-    release = point_back(Home.from_environment().warehouse, version)
-    print(f"published: {release.version}")
+    with shown("verifying"):
+        release = point_back(Home.from_environment().warehouse, version)
+    if as_json:
+        print_json({"published": release.version, "folder": str(release.folder)})
+    else:
+        print(f"published: {release.version}")
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@json_option()
 def verify(as_json: bool) -> None:
     """Recompute every hash of every release; exit code 1 names each file that changed.
 
     \b
     Example: oretrace verify
     """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.backup import bytes_below
+    from orchestration.progress import BYTES, shown
     from orchestration.publish import verify as verify_all
 
     home = Home.from_environment()
-    count, wrong = verify_all(home.warehouse)
+    with shown("verifying", bytes_below(home.warehouse), BYTES) as meter:
+        count, wrong = verify_all(home.warehouse, meter)
     if not count:
         raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
     if as_json:
-        print(json.dumps({"releases": count, "wrong": wrong}, indent=1))
+        print_json({"releases": count, "wrong": wrong})
     if wrong:
         raise OretraceError("\n".join(wrong))
     if not as_json:

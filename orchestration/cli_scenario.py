@@ -69,12 +69,14 @@ def scenario(
 
 
 def _ban(by: str, material: str, stages: tuple[str, ...], to: str, share: float, year: int | None, form: str) -> None:
+    from orchestration.progress import shown
     from orchestration.render import print_table, write_frame
     from orchestration.scenario import basis, for_people, read_ban, run_ban
 
     home = Home.from_environment()
-    ban = read_ban(by, material, stages, to, share, year)
-    chain = run_ban(home, ban)
+    with shown("tracing the ban"):
+        ban = read_ban(by, material, stages, to, share, year)
+        chain = run_ban(home, ban)
     if form == "table":
         scope = ", ".join(ban.stages) or "every stage"
         title = (
@@ -90,11 +92,14 @@ def _ban(by: str, material: str, stages: tuple[str, ...], to: str, share: float,
 def _offtake(spec: str, material: str, to: str, year: int | None, form: str) -> None:
     from ingest.scenario_inputs import parameters
     from orchestration.offtake import run_offtake
+    from orchestration.progress import shown
     from orchestration.render import write_frame
     from orchestration.scenario import chain_slug, check_tables, country_code
 
     home = Home.from_environment()
-    slug, importer = chain_slug(material), country_code(to, "importer")
-    check_tables(home)
-    chosen = int(parameters()["year"]) if year is None else year
-    write_frame(run_offtake(home, spec, material=slug, to=importer, year=chosen), form)
+    with shown("tracing the offtake"):
+        slug, importer = chain_slug(material), country_code(to, "importer")
+        check_tables(home)
+        chosen = int(parameters()["year"]) if year is None else year
+        traced = run_offtake(home, spec, material=slug, to=importer, year=chosen)
+    write_frame(traced, form)

@@ -22,6 +22,7 @@ def site(folder: Path) -> None:
     Every release brings its own; this is for trying a change of the pages. An earlier site in FOLDER is replaced.
     Example: oretrace site /tmp/site
     """  # noqa: D301  # click's mark needs the character itself
+    from orchestration.progress import shown
     from orchestration.publish import current_release
     from orchestration.site import write_site
 
@@ -29,4 +30,6 @@ def site(folder: Path) -> None:
     release = current_release(home.warehouse)
     if release is None:
         raise BadInput(f"there is no release in {home.warehouse} yet. Build one with: oretrace run")
-    print(write_site(home, release.database, folder.resolve()))
+    with shown("writing the site"):
+        page = write_site(home, release.database, folder.resolve())
+    print(page)

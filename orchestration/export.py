@@ -6,16 +6,17 @@ What belongs here: choosing and reading rows of the published release. What does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exports.notes import Notes, read_notes
 from ingest.errors import BadInput
+from ingest.words import known_value
+from orchestration.progress import SILENT, Meter
 from orchestration.show import vocabulary
 from orchestration.warehouse import connect, published_file, tables
-from orchestration.words import known_value
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("csv", "xlsx", "parquet", "sdmx")
 NAMED = {"country": ("dim_country", "iso3"), "material": ("dim_material", "material"), "stage": ("dim_stage", "stage")}
-Track = Callable[[Sequence[str]], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Exported:
     release: str
 
 
-def export(form: str, target: Path, choice: Choice, *, force: bool = False, track: Track = iter) -> Exported:
+def export(form: str, target: Path, choice: Choice, *, force: bool = False, meter: Meter = SILENT) -> Exported:
     """Write tables of the published release.
 
     Args:
@@ -65,7 +65,7 @@ def export(form: str, target: Path, choice: Choice, *, force: bool = False, trac
         target: where to.
         choice: which tables and rows.
         force: replace files that are there.
-        track: goes through the names of the tables, e.g. with a progress bar.
+        meter: is told what is written, table by table.
 
     Raises:
         BadInput: nothing published, an unknown table or value, nothing to write, files that are there already.
@@ -81,11 +81,13 @@ def export(form: str, target: Path, choice: Choice, *, force: bool = False, trac
             raise BadInput(f"{', '.join(sorted(set(there)))} is there already. Take another target, or add --force.")
         for folder in {path.parent for path in paths.values()}:
             folder.mkdir(parents=True, exist_ok=True)
+        meter.begin("reading" if form in ("xlsx", "sdmx") else "writing", len(names), "tables")
         if form in ("csv", "parquet"):
-            rows = {name: _one(form, db, name, paths[name], matched) for name in track(names)}
+            rows = {name: _one(form, db, name, paths[name], matched) for name in meter.each(names)}
         else:
-            frames = {name: _rows(db, name, matched) for name in track(names)}
+            frames = {name: _rows(db, name, matched) for name in meter.each(names)}
             rows = {name: frame.height for name, frame in frames.items()}
+            meter.begin(f"writing {form}")
             _together(form, db, paths, frames, notes, matched)
     return Exported(sorted(set(paths.values())), rows, left_out, notes.release)
 

@@ -18,6 +18,7 @@ from typing import Any
 from ingest.errors import OretraceError
 from ingest.vintages import sha256_of
 from orchestration.certificate import CERTIFICATE
+from orchestration.progress import SILENT, Meter
 from orchestration.releases import LINK, PACKAGE, PARTIAL, Release, current_release, folder_of, fsync, swapped_links
 
 CHECKSUMS = "checksums.txt"
@@ -78,7 +79,7 @@ def _read_listing(path: Path) -> dict[str, str]:
     return hashes
 
 
-def verify_release(release: Release) -> list[str]:
+def verify_release(release: Release, meter: Meter = SILENT) -> list[str]:
     """Compare a release's files with its lists and its certificate; return what is wrong, file by file."""
     folder = release.folder
     if folder.is_symlink() or not folder.is_dir():
@@ -99,6 +100,7 @@ def verify_release(release: Release) -> list[str]:
     for name in files:
         if name in listed and (found := sha256_of(folder / name)) != listed[name]:
             wrong.append(f"{folder / name} changed: expected sha256 {listed[name][:12]}, found {found[:12]}")
+        meter.add((folder / name).stat().st_size)
     return wrong or _contradictions(release)
 
 
@@ -126,8 +128,12 @@ def _contradictions(release: Release) -> list[str]:
     return wrong
 
 
-def verify(target: Path) -> tuple[int, list[str]]:
+def verify(target: Path, meter: Meter = SILENT) -> tuple[int, list[str]]:
     """Verify every release, what each says of the one before it, and the published links.
+
+    Args:
+        target: the warehouse folder.
+        meter: is told the bytes that were hashed.
 
     Returns:
         Number of releases looked at, and what is wrong.
@@ -139,7 +145,7 @@ def verify(target: Path) -> tuple[int, list[str]]:
         if path.name.startswith(PARTIAL):
             continue
         releases.append(Release(path.name, path))
-        wrong += verify_release(releases[-1])
+        wrong += verify_release(releases[-1], meter)
     if not wrong:
         wrong += _broken_chain(releases)
     wrong += swapped_links(target)

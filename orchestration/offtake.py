@@ -14,9 +14,9 @@ from ingest.chain_inputs import network_sources, stage_feed
 from ingest.countries import countries
 from ingest.errors import BadInput
 from ingest.home import Home
+from ingest.words import known_value
 from orchestration.assets.canonical import read_input
 from orchestration.assets.diversified import european_union
-from orchestration.words import known_value
 from tracing.chain_networks import ChainNetworks, prepare
 from tracing.economies import merged
 from tracing.network import STAGES

@@ -20,6 +20,7 @@ import duckdb
 
 from ingest.errors import BadInput, OretraceError
 from ingest.vintages import sha256_of
+from ingest.words import unknown
 from orchestration.certificate import CERTIFICATE, PublishRefused, read_certificate, write_certificate
 from orchestration.integrity import CHECKSUMS, resource_hashes, seal, verify, verify_release
 from orchestration.package import package_of
@@ -224,8 +225,7 @@ def rollback(target: Path, version: str) -> Release:
     """
     found = {release.version: release for release in complete_releases(target)}
     if version not in found:
-        there = ", ".join(found) or "none yet"
-        raise BadInput(f"there is no release {version!r}; there are: {there}.")
+        raise BadInput(f"there is no release {version!r}. {unknown(version, found, 'Releases')}")
     wrong = verify_release(found[version])
     if wrong:
         raise OretraceError(f"release {version} is damaged: {'; '.join(wrong)}. Nothing was changed.")

@@ -20,8 +20,9 @@ from typing import IO, Any
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
-from orchestration.backup import FORMAT, backups, inside, unsound
+from orchestration.backup import FORMAT, backups, bytes_below, inside, unsound
 from orchestration.backup_sinks import CONTENT, MANIFEST, hashed_copy, sync
+from orchestration.progress import BYTES, SILENT, Meter
 
 STAGE = ".restoring"
 _BROKEN = (tarfile.TarError, zlib.error, EOFError, OSError)
@@ -42,13 +43,14 @@ class Part:
     mtime: float = 0.0
 
 
-def restore(source: Path, home: Home, *, check_only: bool = False) -> dict[str, Any]:
+def restore(source: Path, home: Home, *, check_only: bool = False, meter: Meter = SILENT) -> dict[str, Any]:
     """Bring a backup back into an empty or missing home.
 
     Args:
         source: a folder or an archive written by ``back_up``.
         home: where to.
         check_only: read and hash everything, write nothing; ``home`` may hold what it likes.
+        meter: is told the bytes that were read, then those that were checked in place.
 
     Returns:
         The backup's manifest.
@@ -59,9 +61,11 @@ def restore(source: Path, home: Home, *, check_only: bool = False) -> dict[str, 
     """
     source = source.expanduser().resolve()
     _is_backup(source)
+    # How much an archive holds is told by its last entry.
+    meter.begin("reading", bytes_below(source / CONTENT) if source.is_dir() else None, BYTES)
     if check_only:
         with _parts(source) as parts:
-            return _compare(source, *_read(source, parts, None))
+            return _compare(source, *_read(source, parts, None, meter))
     root, stage = home.root, home.root / STAGE
     _is_empty(root)
     shutil.rmtree(stage, ignore_errors=True)
@@ -69,9 +73,9 @@ def restore(source: Path, home: Home, *, check_only: bool = False) -> dict[str, 
     stage.mkdir(parents=True)
     try:
         with _parts(source) as parts:
-            manifest = _compare(source, *_read(source, parts, stage))
+            manifest = _compare(source, *_read(source, parts, stage, meter))
         _link(source, stage, manifest["links"])
-        if wrong := unsound(Home(stage)):
+        if wrong := unsound(Home(stage), meter):
             raise BackupDamaged(f"{source} is not sound, and nothing was put in place: {'; '.join(wrong[:5])}")
         # Readers look for the warehouse, so it comes last.
         for path in sorted(stage.iterdir(), key=lambda path: (path.name == home.warehouse.name, path.name)):
@@ -145,7 +149,9 @@ def _of_archive(source: Path, archive: tarfile.TarFile) -> Iterator[Part]:
             raise BackupDamaged(f"{source}: {member.name} is neither a file nor a link. Nothing was put in place.")
 
 
-def _read(source: Path, parts: Iterator[Part], stage: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(
+    source: Path, parts: Iterator[Part], stage: Path | None, meter: Meter
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read every part, writing files below ``stage`` when there is one.
 
     Returns:
@@ -163,6 +169,7 @@ def _read(source: Path, parts: Iterator[Part], stage: Path | None) -> tuple[dict
             raise BackupDamaged(f"{source}: {part.name!r} does not belong into a backup. Nothing was put in place.")
         with _whole(source, part.name):
             found[name] = part.target if part.stream is None else _place(part, part.stream, stage and stage / name)
+            meter.add(0 if part.stream is None else found[name][0])
     if manifest is None:
         raise BackupDamaged(f"{source} is cut short: its list of files, {MANIFEST}, is missing. Use another copy.")
     return manifest, found

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ingest.net.settings import Settings
 from ingest.user_stock import read_user_stock
 from orchestration.alerting.telling import telling
 from orchestration.locks import forget_run, hold_build, hold_run
+from orchestration.progress import SILENT, Meter, say, shown
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
@@ -59,9 +59,10 @@ def dagster_home(home: Home) -> Path:
 class Progress(logging.Handler):
     """Prints one line per finished step: layer, name, rows, seconds."""
 
-    def __init__(self) -> None:
-        """Start the clock."""
+    def __init__(self, meter: Meter = SILENT) -> None:
+        """Start the clock; the meter is told the step at work."""
         super().__init__()
+        self.meter = meter
         self.begun: dict[str, float] = {}
         self.rows: dict[str, int] = {}
 
@@ -80,6 +81,7 @@ class Progress(logging.Handler):
         kind = event.event_type_value
         if kind == "STEP_START":
             self.begun[step] = time.monotonic()
+            self.meter.begin(step)
         elif kind == "ASSET_MATERIALIZATION":
             self._count(step, event)
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE"):
@@ -91,11 +93,6 @@ class Progress(logging.Handler):
         rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
         if rows is not None and isinstance(rows.value, int):
             self.rows[step] = self.rows.get(step, 0) + rows.value
-
-
-def say(line: str) -> None:
-    """Print a line of progress to stderr, so that stdout holds results only."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def ask_publishers(home: Home) -> None:
@@ -110,8 +107,10 @@ def ask_publishers(home: Home) -> None:
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     say("asking the publishers")
-    for source in sources():
-        ask(home, source, offline=False, say=lambda line: say(f"  {line}"), warn=lambda line: say(f"  {line}"))
+    with shown("asking") as meter:
+        for source in sources():
+            meter.begin(f"asking {source}")
+            ask(home, source, offline=False, say=lambda line: say(f"  {line}"), warn=lambda line: say(f"  {line}"))
 
 
 def say_why(reasons: Sequence[str]) -> None:
@@ -174,7 +173,8 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
             desk = Desk(home)
             for line in catch_up(home, instance, desk):
                 say(f"  {line}")
-            _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
+            with shown("running") as meter:
+                _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers, meter=meter)
             incident = incident_of(instance, run_id)
             if incident is None:
                 raise RunFailed("the run did not come to its end; see it in the Dagster UI: oretrace ui")
@@ -188,13 +188,19 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
 
 
 def _execute(
-    instance: DagsterInstance, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]
+    instance: DagsterInstance,
+    run_id: str,
+    *,
+    compare: bool,
+    draws: int | None,
+    publishers: dict[str, Any],
+    meter: Meter,
 ) -> None:
     import dagster as dg
 
     from orchestration.definitions import defs
 
-    progress = Progress()
+    progress = Progress(meter)
 
     @dg.logger
     def lines(_: dg.InitLoggerContext) -> logging.Logger:

@@ -17,10 +17,10 @@ from ingest.errors import BadInput
 from ingest.home import Home
 from ingest.mapping import reference
 from ingest.scenario_inputs import links, parameters
+from ingest.words import known_value
 from orchestration.assets.canonical import read_input
 from orchestration.assets.disrupted import NETWORK, european_union, in_store, networks
 from orchestration.publish import current_release
-from orchestration.words import known_value
 from tracing.chain_networks import ChainNetworks
 from tracing.disruption import BAN, disrupt
 

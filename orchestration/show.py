@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from ingest.errors import BadInput
-from orchestration.words import known_value
+from ingest.words import known_value
 
 
 def vocabulary(db: duckdb.DuckDBPyConnection, column: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import duckdb
 
 from ingest.errors import BadInput
 from ingest.home import Home
+from ingest.words import unknown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,6 +60,12 @@ def connect(path: str | Path | None = None, *, memory: str = MEMORY) -> duckdb.D
 
     Raises:
         BadInput: nothing has been published yet.
+
+    Example:
+        >>> import oretrace
+        >>> with oretrace.connect() as db:
+        ...     db.sql("select count(*) > 0 as any from mart_claims").fetchone()
+        (True,)
     """
     db = duckdb.connect(str(Path(path).resolve() if path else published_file()), read_only=True)
     locked = db.execute("select current_setting('lock_configuration')").fetchone()
@@ -82,11 +89,20 @@ def table(name: str) -> pl.DataFrame:
     Args:
         name: e.g. ``mart_dependence_by_stage``.
 
+    Returns:
+        All its rows; its columns are explained in ``docs/reference/tables.md``.
+
     Raises:
-        BadInput: no such table, or nothing published yet.
+        BadInput: no such table (the message names the nearest), or nothing published yet.
+
+    Example:
+        >>> import oretrace
+        >>> claims = oretrace.table("mart_claims")
+        >>> claims.select("claim", "verdict").columns
+        ['claim', 'verdict']
     """
     with connect() as db:
         known = tables(db)
         if name not in known:
-            raise BadInput(f"there is no table {name!r} in the warehouse; there are: {', '.join(known)}.")
+            raise BadInput(f"there is no table {name!r} in the warehouse. {unknown(name, known, 'Tables')}")
         return db.execute(f'select * from "{name}"').pl()

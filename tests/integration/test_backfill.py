@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def test_a_range_of_months_is_kept_in_order_and_a_failing_one_stops_no_other(pub
     lines = [line.split(" (")[0] for line in done.stdout.splitlines()]
     assert lines == [f"census_monthly {month}: {'FAILED' if month == '2025-12' else 'kept'}" for month in RANGE]
     assert months(publishers) == ["2025-11", "2026-01", "2026-02"]
+
+
+def test_a_scheduler_reads_each_edition_as_json_also_of_one_that_failed(publishers: Publishers) -> None:
+    del publishers.census.held[("exports", "2025-12")]
+    done = run("census_monthly", "2025-11", "2026-01", "--json")
+    assert done.exit_code == 1
+    first, second, third = json.loads(done.stdout)
+    assert [(item["edition"], item["outcome"]) for item in (first, second, third)] == [
+        ("2025-11", "kept"), ("2025-12", "FAILED"), ("2026-01", "kept"),
+    ]  # fmt: skip
+    assert first["folder"] == str(publishers.home.raw / "census_monthly" / "2025-11")
+    assert second["folder"] is None and second["note"]
 
 
 def test_the_same_command_fetches_only_what_is_missing_or_revised(publishers: Publishers) -> None:

@@ -204,7 +204,7 @@ def test_a_fetch_that_is_killed_leaves_no_half_vintage_and_the_next_goes_on(bank
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("fetch", "nobody"), "unknown source 'nobody'; known: usgs_mcs"),
+        (("fetch", "nobody"), "unknown source 'nobody'. Known: usgs_mcs"),
         (("fetch", "worldbank", "--year", "2020"), "no editions by year"),
         (("fetch", "iea", "--month", "2025-01"), "no monthly editions"),
         (("fetch", "iea"), "put the files, unpacked, into"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.pipeline.conftest import ORETRACE, oretrace
+from tests.unit.test_command_words import COMMANDS
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -27,6 +29,45 @@ def test_every_table_comes_as_json(first_run: Run, command: tuple[str, ...]) -> 
     done = oretrace(*command, "--json", home=first_run[0])
     assert done.returncode == 0, done.stderr
     assert isinstance(json.loads(done.stdout), list | dict)
+
+
+# What prints no list, keeps at work, or writes a page.
+PLAIN = {"run", "docs", "ui", "raw add", "alerts show", "alerts test", "alerts check", "serve", "site", "completion"}
+
+
+def test_every_command_that_lists_something_takes_json() -> None:
+    without = {
+        " ".join(path) for path, command in COMMANDS if not any("--json" in option.opts for option in command.params)
+    }
+    assert without == PLAIN
+
+
+def test_what_moves_releases_and_homes_says_so_as_json(home: Path, tmp_path: Path) -> None:
+    def asked(*command: str, at: Path = home) -> dict[str, Any]:
+        done = oretrace(*command, "--json", home=at)
+        assert done.returncode == 0, done.stderr
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+    version = json.loads(oretrace("releases", "--json", home=home).stdout)[0]["version"]
+    assert asked("rollback", version)["published"] == version
+    written = asked("backup", str(tmp_path / "backups"))
+    assert written["files"] > 50 and written["bytes"] == written["new_bytes"] > 1e6
+    read = asked("restore", written["path"], "--check")
+    assert (read["files"], read["bytes"], read["restored_into"]) == (written["files"], written["bytes"], None)
+    new = tmp_path / "new"
+    assert asked("restore", written["path"], at=new)["restored_into"] == str(new)
+    export = asked("export", "csv", str(tmp_path / "claims.csv"), "--table", "mart_claims", at=new)
+    assert export["release"] == version and export["files"] == [str(tmp_path / "claims.csv")]
+    assert export["rows"]["mart_claims"] == pl.read_csv(tmp_path / "claims.csv", infer_schema=False).height
+
+
+def test_a_damaged_release_is_told_as_json_too(home: Path) -> None:
+    (home / "warehouse" / "oretrace.duckdb").resolve().with_name("diff.md").write_text("nothing changed\n")
+    done = oretrace("verify", "--json", home=home)
+    said = json.loads(done.stdout)
+    assert done.returncode == 1 and said["releases"] == 1
+    assert len(said["wrong"]) == 1 and "diff.md changed" in said["wrong"][0]
 
 
 def test_nothing_in_a_pipe_is_coloured_and_two_forms_at_once_are_refused(first_run: Run) -> None:

@@ -15,6 +15,7 @@ import tarfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from ingest.home import Home
 from ingest.vintages import keep, raw_vintages
 from orchestration.backup import back_up, backups
 from orchestration.locks import hold_build
+from orchestration.progress import Meter
 from orchestration.publish import list_releases, publish, verify
 from orchestration.restore import STAGE, BackupDamaged, restore
 from tests.unit.test_publish import build, certify
@@ -385,3 +387,31 @@ def test_a_full_disk_leaves_no_half_backup(home: Home, tmp_path: Path, form: str
     # By the system for a plain file, by SQLite for a database.
     assert done.returncode == 1 and ("File too large" in done.stderr or "could not be copied" in done.stderr)
     assert [path for path in (tmp_path / "there").rglob("*") if path.name not in ("backups", ".lock")] == []
+
+
+class Counting(Meter):
+    """Remembers each part of the work, how much there was to do, and how much was done."""
+
+    def __init__(self) -> None:
+        self.parts: list[list[Any]] = []
+
+    def begin(self, what: str, total: float | None = None, unit: str = "") -> None:
+        self.parts.append([what, total, 0.0])
+
+    def add(self, amount: float = 1) -> None:
+        self.parts[-1][2] += amount
+
+
+@FORMS
+def test_progress_tells_the_bytes_that_are_checked_written_and_read(home: Home, tmp_path: Path, form: str) -> None:
+    target = tmp_path / ("backups" if form == "folder" else "backup.tar.gz")
+    done = back_up(home, target, meter=(writing := Counting()))
+    restore(done.path, Home(tmp_path / "restored"), meter=(reading := Counting()))
+    assert [part[0] for part in writing.parts] == ["checking", "writing"]
+    assert [part[0] for part in reading.parts] == ["reading", "checking"]
+    assert writing.parts[1][2] == reading.parts[0][2] == done.size
+    for what, total, amount in [*writing.parts, *reading.parts]:
+        if (what, form) == ("reading", "archive"):
+            assert total is None
+        else:  # links, locks, sidecars and secrets are a trifle
+            assert 0.95 * total <= amount <= total, (what, total, amount)

@@ -13,8 +13,8 @@ import click
 import pytest
 
 from ingest.errors import BadInput
+from ingest.words import known_value
 from orchestration.cli import cli
-from orchestration.words import known_value
 
 HEAVY = {
     "altair", "dagster", "dbt", "duckdb", "great_expectations", "jinja2", "numpy", "pandas", "polars", "pyarrow",

@@ -13,7 +13,7 @@ from functools import cache
 from ingest.errors import BadInput
 from ingest.home import REFERENCE
 
-_COUNTRIES = ("importer", "country")
+_COUNTRIES = ("importer", "country", "partner")
 
 
 def known_value(given: str, known: Mapping[str, str], what: str) -> str:
@@ -50,6 +50,19 @@ def nearest(wanted: str, words: Iterable[str]) -> list[str]:
         difflib.get_close_matches(wanted, known, n=4, cutoff=0.5)
         or [word for word in known if wanted[:3] and wanted[:3] in word][:4]
     )
+
+
+def unknown(given: str, words: Iterable[str], all_of: str) -> str:
+    """Say the nearest words, or all when none is near: the end of a message about an unknown one.
+
+    Args:
+        given: what the user typed.
+        words: what there is.
+        all_of: what they are together, e.g. ``Known`` or ``Tables``.
+    """
+    known = list(words)
+    near = nearest(given.strip().casefold(), known)
+    return f"Nearest: {', '.join(near)}." if near else f"{all_of}: {', '.join(known) or 'none yet'}."
 
 
 def _plain(word: str) -> str:
