@@ -245,7 +245,7 @@ def test_the_command_gives_the_same_answer_for_codes_and_for_names(home):
     ("spec", "asked", "said"),
     [
         ("Astralia:compound:1", {}, "unknown partner 'Astralia'. Nearest: AUS (Australia)"),
-        ("AUS:oxide:1", {}, "unknown stage 'oxide'"),
+        ("AUS:glass:1", {}, "unknown stage 'glass'"),
         ("AUS:compound:-1", {}, "tonnes '-1' is not a number that is 0 or more"),
         ("AUS:compound:lots", {}, "tonnes 'lots'"),
         ("AUS:compound:1,5", {}, "tonnes '1,5'"),
