@@ -20,7 +20,7 @@ from ingest.net.settings import Settings
 from ingest.user_stock import read_user_stock
 from orchestration.alerting.telling import telling
 from orchestration.locks import forget_run, hold_build, hold_run
-from orchestration.progress import SILENT, Meter, say, shown
+from orchestration.progress import say, shown
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
@@ -59,10 +59,9 @@ def dagster_home(home: Home) -> Path:
 class Progress(logging.Handler):
     """Prints one line per finished step: layer, name, rows, seconds."""
 
-    def __init__(self, meter: Meter = SILENT) -> None:
-        """Start the clock; the meter is told the step at work."""
+    def __init__(self) -> None:
+        """Start the clock."""
         super().__init__()
-        self.meter = meter
         self.begun: dict[str, float] = {}
         self.rows: dict[str, int] = {}
 
@@ -81,7 +80,6 @@ class Progress(logging.Handler):
         kind = event.event_type_value
         if kind == "STEP_START":
             self.begun[step] = time.monotonic()
-            self.meter.begin(step)
         elif kind == "ASSET_MATERIALIZATION":
             self._count(step, event)
         elif kind in ("STEP_SUCCESS", "STEP_FAILURE"):
@@ -173,8 +171,8 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
             desk = Desk(home)
             for line in catch_up(home, instance, desk):
                 say(f"  {line}")
-            with shown("running") as meter:
-                _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers, meter=meter)
+            # Lines only: Dagster keeps what a step writes to the terminal, and a moving line would fill its logs.
+            _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
             incident = incident_of(instance, run_id)
             if incident is None:
                 raise RunFailed("the run did not come to its end; see it in the Dagster UI: oretrace ui")
@@ -188,19 +186,13 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
 
 
 def _execute(
-    instance: DagsterInstance,
-    run_id: str,
-    *,
-    compare: bool,
-    draws: int | None,
-    publishers: dict[str, Any],
-    meter: Meter,
+    instance: DagsterInstance, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]
 ) -> None:
     import dagster as dg
 
     from orchestration.definitions import defs
 
-    progress = Progress(meter)
+    progress = Progress()
 
     @dg.logger
     def lines(_: dg.InitLoggerContext) -> logging.Logger:
