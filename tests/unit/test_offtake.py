@@ -115,7 +115,7 @@ def test_a_contract_at_one_stage_reaches_the_plants_that_feed_on_it():
     assert metal["face_value_before"] == metal["face_value_after_high"] == pytest.approx(0.2)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(chains())
 def test_an_offtake_of_nothing_changes_nothing(parts):
     rows = before_and_after(parts, Offtake("USA", "AUS", "compound", 0.0), CHAIN)
@@ -124,7 +124,7 @@ def test_an_offtake_of_nothing_changes_nothing(parts):
             assert rows[f"{view}_after_{end}"].to_list() == rows[f"{view}_before"].to_list()
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(chains(), st.floats(0.1, 40), st.sampled_from(RULES))
 def test_the_partners_share_grows_by_the_contract_and_shares_still_add_to_one(parts, size, rule):
     supply = parts.production.filter(stage="compound", country="USA")["quantity_t"].sum()
@@ -173,7 +173,7 @@ def clean(parts: ChainNetworks) -> ChainNetworks:
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(chains(), st.floats(0.1, 40), st.sampled_from(RULES))
 def test_a_partner_that_buys_nothing_lowers_the_leads_traced_share(parts, size, rule):
     parts = clean(parts)
