@@ -89,7 +89,11 @@ def _collect(db: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> pl.D
                 f"the result is larger than {LARGEST_RESULT / 1e9:g} GB. Narrow it, or read the Parquet files of the "
                 "release, which are in warehouse/current"
             )
-    return cast("pl.DataFrame", pl.from_arrow(pa.Table.from_batches(batches, schema=reader.schema)))
+    try:
+        return cast("pl.DataFrame", pl.from_arrow(pa.Table.from_batches(batches, schema=reader.schema)))
+    except pl.exceptions.PolarsError:
+        kinds = ", ".join(f"{field.name} ({field.type})" for field in reader.schema)
+        raise BadInput(f"a column's type cannot be shown; cast it, e.g. cast(x as varchar). Columns: {kinds}") from None
 
 
 def _refusal(error: Exception, seconds: float, known: list[str]) -> OretraceError:

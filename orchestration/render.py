@@ -31,7 +31,7 @@ def write_frame(frame: pl.DataFrame, form: str) -> None:
     if form == "table":
         print_table(frame)
     elif form == "csv":
-        sys.stdout.write(frame.write_csv())
+        sys.stdout.write(flat(frame).write_csv())
     elif form == "json":
         json.dump(frame.to_dicts(), sys.stdout, indent=1, default=_plain)
         sys.stdout.write("\n")
@@ -47,13 +47,28 @@ def _bytes(frame: pl.DataFrame, form: str) -> bytes:
         from exports.notes import read_notes
         from orchestration.warehouse import published_file
 
-        return workbook([Sheet("result", frame)], read_notes(published_file().parent), "the result of a query")
+        return workbook([Sheet("result", flat(frame))], read_notes(published_file().parent), "the result of a query")
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
 
 
-def _plain(value: Any) -> Any:
+def flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame for formats of plain cells: what is no plain cell (lists, structs, bytes, zoned times) as text."""
+    return frame.with_columns(
+        pl.Series(name, [None if value is None else _text(value) for value in frame[name].to_list()], dtype=pl.String)
+        for name, kind in frame.schema.items()
+        if kind.is_nested() or kind in (pl.Binary, pl.Object) or getattr(kind, "time_zone", None)
+    )
+
+
+def _text(value: Any) -> str:
+    return _plain(value) if isinstance(value, date | bytes) else json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

@@ -104,3 +104,19 @@ def test_words_of_the_published_warehouse_complete(first_run: Run, line: str, ex
     done = oretrace(home=first_run[0], environment=asked)
     assert expected in done.stdout
     assert done.stderr == ""
+
+
+def test_lists_structs_bytes_and_zoned_times_are_text_where_a_format_has_plain_cells(
+    first_run: Run, tmp_path: Path
+) -> None:
+    sql = "select [1, null] l, {'a': date '2020-01-02'} s, 'ab'::blob b, timestamptz '2020-01-01 00:00:00+00' z"
+    done = oretrace("query", sql, "--format", "csv", home=first_run[0])
+    assert done.stdout.splitlines()[1].startswith('"[1, null]","{""a"": ""2020-01-02""}",6162,2020-01-01T00:00:00')
+    for form in ("json", "table", "parquet", "xlsx"):
+        with (tmp_path / form).open("wb") as file:
+            command = [str(ORETRACE), "query", sql, "--format", form]
+            settings = {"ORETRACE_HOME": str(first_run[0])}
+            subprocess.run(command, env=settings, stdout=file, check=True)
+        assert (tmp_path / form).stat().st_size > 0
+    refused = oretrace("query", "select interval 1 day as pause", "--format", "csv", home=first_run[0])
+    assert (refused.returncode, "cast(" in refused.stderr, "pause" in refused.stderr) == (2, True, True)
