@@ -116,20 +116,20 @@ def read_offline(live: Live, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInPro
     return dg.materialize(raw.assets(), resources={"publishers": publishers}, raise_on_error=False)
 
 
-def test_offline_nobody_is_asked_and_the_vintages_kept_are_read(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = len(live.server.asked)
-    result = read_offline(live, monkeypatch)
-    assert result.success and len(live.server.asked) == asked
-    read = result.asset_materializations_for_node("raw_comtrade")[0].metadata
-    assert read["vintages"].value == ["2025 (live)"]
-
-
 def test_a_second_live_run_asks_everybody_and_finds_nothing_new(live: Live) -> None:
     asked = len(live.server.asked)
     done = oretrace("run", "--mode", "live", home=live.home, environment=live.environment)
     assert done.returncode == 0, done.stderr
     assert "nothing new" in done.stdout and "worldbank 2025-07-01" in done.stdout
     assert {request.path.split("/")[1] for request in live.server.asked[asked:]} >= {"v2", "data", "public"}
+
+
+def test_offline_nobody_is_asked_and_the_vintages_kept_are_read(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = len(live.server.asked)
+    result = read_offline(live, monkeypatch)
+    assert result.success and len(live.server.asked) == asked
+    read = result.asset_materializations_for_node("raw_comtrade")[0].metadata
+    assert read["vintages"].value == ["2025 (live)"]
 
 
 def test_a_new_edition_leads_to_a_release_without_a_hand(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
