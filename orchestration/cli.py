@@ -176,7 +176,10 @@ def ui(port: int) -> None:
     Example: oretrace ui --port 3001
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.run import dagster_home
+    from orchestration.serve import listen
 
+    # Dagster itself tells of a taken port with a stack of log lines, and goes on without its pages.
+    listen("127.0.0.1", port, "oretrace ui").close()
     dagster_home(Home.from_environment().create())
     dagster = Path(sys.executable).with_name("dagster")
     os.chdir(PROJECT)
@@ -318,7 +321,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:
-        fail(f"{error.filename or 'writing'}: {error.strerror}. Nothing half-written is used.", 1)
+        # Libraries raise it with one text alone, which then says all.
+        fail(f"{error.filename or 'writing'}: {error.strerror or error}. Nothing half-written is used.", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

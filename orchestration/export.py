@@ -79,6 +79,8 @@ def export(form: str, target: Path, choice: Choice, *, force: bool = False, mete
         there = [str(path) for path in paths.values() if path.exists()]
         if there and not force:
             raise BadInput(f"{', '.join(sorted(set(there)))} is there already. Take another target, or add --force.")
+        if matched.conditions() and not any(_has_rows(db, name, matched) for name in names):
+            raise _nothing(matched)
         for folder in {path.parent for path in paths.values()}:
             folder.mkdir(parents=True, exist_ok=True)
         meter.begin("reading" if form in ("xlsx", "sdmx") else "writing", len(names), "tables")
@@ -149,10 +151,21 @@ def _paths(form: str, target: Path, names: Sequence[str]) -> dict[str, Path]:
     return {name: target / f"{name}.{form}" for name in names}
 
 
+def _where(choice: Choice) -> str:
+    return " and ".join(f"{column} = ${column}" for column in choice.conditions()) or "true"
+
+
 def _rows(db: duckdb.DuckDBPyConnection, name: str, choice: Choice) -> pl.DataFrame:
-    conditions = choice.conditions()
-    where = " and ".join(f"{column} = ${column}" for column in conditions) or "true"
-    return db.execute(f'select * from "{name}" where {where} order by all', conditions or None).pl()
+    return db.execute(f'select * from "{name}" where {_where(choice)} order by all', choice.conditions() or None).pl()
+
+
+def _has_rows(db: duckdb.DuckDBPyConnection, name: str, choice: Choice) -> bool:
+    found = db.execute(f'select 1 from "{name}" where {_where(choice)} limit 1', choice.conditions() or None)
+    return found.fetchone() is not None
+
+
+def _nothing(choice: Choice) -> BadInput:
+    return BadInput(f"there are no rows for {choice.words()}. See mart_coverage for what there is.")
 
 
 def _one(form: str, db: duckdb.DuckDBPyConnection, name: str, path: Path, choice: Choice) -> int:
@@ -172,7 +185,7 @@ def _together(
     choice: Choice,
 ) -> None:
     if not any(frame.height for frame in frames.values()):
-        raise BadInput(f"there are no rows for {choice.words()}. See mart_coverage for what there is.")
+        raise _nothing(choice)
     if form == "xlsx":
         _workbook(paths, frames, notes, choice)
     else:

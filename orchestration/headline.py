@@ -83,5 +83,8 @@ def print_headline(home: Home, version: str, *, unchanged: bool) -> None:
         print("\n".join(claims), end="\n\n")
     print(f"release    {version}{' (same figures as before: nothing new to publish)' if unchanged else ''}")
     print(f"warehouse  {home.warehouse / 'oretrace.duckdb'}")
+    site = home.warehouse / "site" / "index.html"
+    if site.is_file():
+        print(f"site       {site} (open it in a browser)")
     print(f"audit      {home.build / 'data_docs' / 'index.html'}")
     print("ask        .venv/bin/oretrace show dependence --importer DEU --material rare_earths")

@@ -60,7 +60,7 @@ def serve(warehouse: Path, *, host: str, port: int, cors: bool, verbose: bool) -
 
     if current_release(warehouse) is None:
         raise BadInput(f"there is no published release in {warehouse} yet. Build one with: oretrace run")
-    listener = _listen(host, port)
+    listener = listen(host, port, "oretrace serve")
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port}/ (Ctrl-C ends)", file=sys.stderr, flush=True)
     config = uvicorn.Config(
@@ -79,8 +79,17 @@ def serve(warehouse: Path, *, host: str, port: int, cors: bool, verbose: bool) -
         listener.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port before anything starts, so that a taken one is told in one line."""
+def listen(host: str, port: int, command: str) -> socket.socket:
+    """Take the port before anything starts, so that a taken one is told in one line.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on.
+        command: the command that the message proposes with another port.
+
+    Raises:
+        BadInput: the port cannot be had.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -88,7 +97,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise BadInput(
-            f"cannot listen on {host} port {port}: {error.strerror}. Take another: oretrace serve --port {port + 1}"
+            f"cannot listen on {host} port {port}: {error.strerror}. Take another: {command} --port {port % 65535 + 1}"
         ) from None
     return listener
 

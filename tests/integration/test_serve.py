@@ -338,8 +338,15 @@ def test_a_taken_port_and_an_empty_home_are_told_in_one_line(home: Path, server:
     assert "oretrace run" in empty.stderr
 
 
-def command(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def test_a_taken_port_ends_the_ui_before_anything_starts(server: Server, tmp_path: Path) -> None:
+    done = command(tmp_path / "new", "--port", str(server.port), name="ui")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"oretrace ui --port {server.port + 1}" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def command(home: Path, *options: str, name: str = "serve") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(ORETRACE), "serve", *options], env={**os.environ, "ORETRACE_HOME": str(home)},
+        [str(ORETRACE), name, *options], env={**os.environ, "ORETRACE_HOME": str(home)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

@@ -133,6 +133,8 @@ def test_a_figure_that_is_printed_as_a_range_is_an_sdmx_observation_without_valu
         (["xlsx", "out"], "out.xlsx"),
         (["sdmx", "out", "--table", "mart_claims"], "mart_dependence_by_stage"),
         (["xlsx", "out.xlsx", "--material", "gallium", "--year", "1900"], "no rows"),
+        (["csv", "out", "--material", "gallium", "--year", "1900"], "no rows"),
+        (["parquet", "out.parquet", "--table", "mart_claims", "--year", "1900"], "no rows"),
         (["cvs", "out"], "csv"),
     ],
 )
