@@ -70,7 +70,9 @@ def bury_dead_runs(home: Home, instance: DagsterInstance) -> list[str]:
     """Mark runs as failed whose process is gone, so that they neither wait for ever nor go unnoticed."""
     import dagster as dg
 
-    going = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    status = dg.DagsterRunStatus
+    # Not started: a run from the command line is that until its plan is made.
+    going = [status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
     dead = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=going), limit=LOOKED_AT):
         run_id = record.dagster_run.run_id
@@ -99,6 +101,8 @@ def tell_of_locks(home: Home, instance: DagsterInstance, desk: Desk) -> list[str
 def _is_dead(home: Home, record: RunRecord) -> bool:
     alive = is_alive(home, record.dagster_run.run_id)
     if alive is None:
+        if record.dagster_run.status.value == "NOT_STARTED":
+            return False  # one that nobody has taken up yet
         changed = record.update_timestamp
         changed = changed.replace(tzinfo=UTC) if changed.tzinfo is None else changed
         return datetime.now(UTC) - changed > START_UP

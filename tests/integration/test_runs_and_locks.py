@@ -17,9 +17,9 @@ from ingest.home import Home
 from orchestration.alerting.incident import incident_of
 from orchestration.alerting.outbox import Outbox
 from orchestration.alerting.watch import look_round
-from orchestration.locks import BuildBusy, hold_build, is_alive, left_behind, runs_folder
+from orchestration.locks import BuildBusy, hold_build, hold_run, is_alive, left_behind, runs_folder
 from tests.conftest import PROJECT
-from tests.integration.small_jobs import execute
+from tests.integration.small_jobs import execute, resolve
 
 pytestmark = pytest.mark.xdist_group("small-jobs")
 
@@ -69,6 +69,19 @@ def test_a_killed_run_is_found_marked_failed_and_told_of_once(home: Home, instan
     assert instance.get_run_by_id(run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
     assert look_round(home, instance) == []
     assert told(home) == [("run_died", run_id)]
+    assert list(runs_folder(home).glob("*.lock")) == []
+
+
+def test_a_run_killed_between_its_record_and_its_start_is_told_of_and_one_that_waits_in_the_record_is_not(
+    home: Home, instance: dg.DagsterInstance
+) -> None:
+    look_round(home, instance)
+    killed, waits = (instance.create_run_for_job(resolve("job_works"), run_id=str(uuid4())).run_id for _ in range(2))
+    hold_run(home, killed).close()
+    assert look_round(home, instance)[0] == f"run {killed} is dead"
+    assert look_round(home, instance) == []
+    assert told(home) == [("run_died", killed)]
+    assert instance.get_run_by_id(waits).status == dg.DagsterRunStatus.NOT_STARTED  # type: ignore[union-attr]
     assert list(runs_folder(home).glob("*.lock")) == []
 
 
