@@ -72,13 +72,14 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
     home = Home.from_environment()
     with telling(home):
         home.create()
+        not_fetched = None
         if mode == "live" and not offline:
             from orchestration.run import ask_publishers
 
-            ask_publishers(home)
+            not_fetched = ask_publishers(home)
         reasons = reasons_to_run(home, mode, {"draws": draws})
     if not reasons and not force:
-        settle(home)
+        settle(home, not_fetched)
         print(nothing_new(home, standing(home)))
         return
     from orchestration.headline import print_headline

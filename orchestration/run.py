@@ -93,8 +93,11 @@ class Progress(logging.Handler):
             self.rows[step] = self.rows.get(step, 0) + rows.value
 
 
-def ask_publishers(home: Home) -> None:
+def ask_publishers(home: Home) -> dict[str, str]:
     """Fetch what is new of every source, one after the other; one that fails is told and passed over.
+
+    Returns:
+        Source to why nothing could be fetched of it.
 
     Raises:
         BadInput: a setting cannot be used, or the home is not writable.
@@ -105,10 +108,14 @@ def ask_publishers(home: Home) -> None:
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     say("asking the publishers")
+    problems = {}
     with shown("asking") as meter:
         for source in sources():
             meter.begin(f"asking {source}")
-            ask(home, source, offline=False, say=lambda line: say(f"  {line}"), warn=lambda line: say(f"  {line}"))
+            problems[source] = ask(
+                home, source, offline=False, say=lambda line: say(f"  {line}"), warn=lambda line: say(f"  {line}")
+            )
+    return {source: problem for source, problem in problems.items() if problem}
 
 
 def say_why(reasons: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -93,6 +94,12 @@ class Desk:
             alerts = self._trouble(state, subject, found, look) if reasons else self._over(state, subject, "")
             for alert in alerts:
                 self.outbox.put(alert)
+
+    def publishers(self, not_fetched: Mapping[str, str]) -> None:
+        """Tell of publishers that could not be fetched (source to why) when nothing was new, and no run tells of it."""
+        reasons = tuple(f"{source}: {why}" for source, why in sorted(not_fetched.items()))
+        where = ", ".join(sorted(not_fetched))
+        self.condition("publishers", "not_fetched", reasons, where=where, look=("oretrace sources",))
 
     def _trouble(self, state: dict[str, Any], subject: str, incident: Incident, look: tuple[str, ...]) -> list[Alert]:
         moment = now()

@@ -6,7 +6,7 @@ calls find nothing new. What does not: what is told (``desk``), the job (``run``
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -28,8 +28,17 @@ def telling(home: Home, run_id: str = "") -> Iterator[None]:
         raise
 
 
-def settle(home: Home) -> None:
-    """Tell of runs that died, and send what waits; does next to nothing where there is neither."""
+def settle(home: Home, not_fetched: Mapping[str, str] | None = None) -> None:
+    """Tell, where no run will, of runs that died and of publishers, and send what waits; light where there is nothing.
+
+    Args:
+        home: whose alerts.
+        not_fetched: source to why nothing could be fetched of it; None when nobody was asked.
+    """
+    if not_fetched is not None:
+        from orchestration.alerting.desk import Desk
+
+        Desk(home).publishers(not_fetched)
     if left_behind(home):
         import dagster as dg
 

@@ -17,6 +17,7 @@ from orchestration.alerting.incident import Incident
 from orchestration.alerting.kinds import SEVERITIES, kinds
 from orchestration.alerting.message import Alert
 from orchestration.alerting.outbox import Outbox
+from orchestration.alerting.telling import settle
 from tests.receivers import PASSWORD, SECRET_PATH, Received, receivers
 
 
@@ -185,6 +186,17 @@ def test_a_condition_is_told_when_it_begins_and_when_it_is_over(home: Home, got:
         desk.condition("sources", "source_overdue", reasons)
     desk.deliver()
     assert got.kinds() == ["source_overdue", "source_overdue", "recovered"]
+
+
+def test_publishers_that_fail_are_told_of_although_nothing_is_new_and_no_run_starts(home: Home, got: Received) -> None:
+    for _ in range(2):
+        settle(home, {"wgi": "the column countryiso3code is not there"})
+    (told,) = got.of("not_fetched")
+    assert told["where"] == "wgi" and told["lines"] == ["wgi: the column countryiso3code is not there"]
+    settle(home)
+    assert got.kinds() == ["not_fetched"]
+    settle(home, {})
+    assert got.kinds() == ["not_fetched", "recovered"]
 
 
 def test_alerts_of_a_way_out_that_is_no_longer_set_up_do_not_wait_for_ever(

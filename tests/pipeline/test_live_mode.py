@@ -19,6 +19,7 @@ from orchestration.assets import raw
 from orchestration.resources import Publishers
 from tests.pipeline.conftest import oretrace
 from tests.publishers import embedded, world_bank
+from tests.receivers import receivers
 from tests.replay import Replay
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -117,9 +118,13 @@ def read_offline(live: Live, monkeypatch: pytest.MonkeyPatch) -> dg.ExecuteInPro
 
 
 def test_a_second_live_run_asks_everybody_and_finds_nothing_new(live: Live) -> None:
+    """What could not be fetched is told all the same."""
     asked = len(live.server.asked)
-    done = oretrace("run", "--mode", "live", home=live.home, environment=live.environment)
+    with receivers() as got:
+        settings = {**live.environment, **got.environment, "ORETRACE_ALERT_REPEAT_HOURS": "0"}
+        done = oretrace("run", "--mode", "live", home=live.home, environment=settings)
     assert done.returncode == 0, done.stderr
+    assert [alert["where"] for alert in got.of("not_fetched")] == ["usgs_mcs"] and got.kinds() == ["not_fetched"]
     assert "nothing new" in done.stdout and "worldbank 2025-07-01" in done.stdout
     assert {request.path.split("/")[1] for request in live.server.asked[asked:]} >= {"v2", "data", "public"}
 
