@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tests.replay import Asked, Replay, Reply
@@ -58,3 +59,9 @@ def serve(
 
 def reply(content: Any) -> Reply:
     return Reply(json.dumps(content).encode())
+
+
+def without_country(_: Asked, reply: Reply) -> Reply:
+    """What the World Bank would answer if it renamed a column."""
+    assert isinstance(reply.body, bytes)
+    return replace(reply, body=reply.body.replace(b'"countryiso3code"', b'"country_code"'))
