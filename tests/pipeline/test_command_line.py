@@ -95,7 +95,7 @@ def test_importer_and_material_may_be_given_by_name(first_run: Run) -> None:
     ("arguments", "says"),
     [
         (("--importer", "UAS", "--material", "rare_earths"), "USA"),
-        (("--importer", "USA", "--material", "rare_earth"), "rare_earths"),
+        (("--importer", "USA", "--material", "rare_eaths"), "rare_earths"),
         (("--importer", "USA", "--material", "rare_earths", "--stage", "compoud"), "compound"),
         (("--importer", "USA", "--material", "rare_earths", "--year", "1066"), "2024"),
         (("--importer", "USA"), "--material"),

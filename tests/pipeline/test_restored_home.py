@@ -21,7 +21,7 @@ BAN = ("scenario", "--by", "CHN", "--material", "rare_earths", "--stage", "metal
 def test_a_home_restored_elsewhere_answers_rolls_back_and_runs_as_before(home: Path, tmp_path: Path) -> None:
     archive, folder, moved = tmp_path / "home.tar.gz", tmp_path / "backups", tmp_path / "another" / "place"
     assert oretrace("backup", str(archive), home=home).returncode == 0
-    with subprocess.Popen([str(ORETRACE), "run"], env=_env(home), stderr=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen([str(ORETRACE), "run", "--force"], env=_env(home), stderr=subprocess.PIPE, text=True) as run:
         _read_until(run, "raw_usitc")
         during = oretrace("backup", str(folder), home=home)
         run.send_signal(signal.SIGKILL)
