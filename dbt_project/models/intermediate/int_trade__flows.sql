@@ -1,5 +1,7 @@
 -- Flows into each importer from the one publisher that covers the cell best: one that gives tonnes, then the one that
 -- records more trade. `coverage` says whether all pairs of countries, only main flows or only selected partners are in.
+-- The statistics of one country say what that country imports. Of any other importer they hold one seller alone, which
+-- is neither its imports nor a share of them.
 with flows as (
     select
         year,
@@ -21,6 +23,7 @@ with flows as (
         exporter <> importer
         and exporter <> 'WLD'
         and importer <> 'WLD'
+        and not (source in ('usitc', 'census') and importer <> 'USA')
 ),
 
 codes as (
