@@ -1,7 +1,7 @@
 """A production instance on loopback: PostgreSQL and the services, started with the commands of deploy/systemd.
 
 What belongs here: starting, stopping and asking real processes. What does not: what must hold
-(``test_production``).
+(``test_production_instance``).
 """
 
 from __future__ import annotations
