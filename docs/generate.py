@@ -34,6 +34,7 @@ Answers go to stdout, all else to stderr. A command that was refused leaves noth
 
 def commands(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
     """Yield the name and the help of a command and of all commands below it, in order of their names."""
+    command._help_option = None  # click keeps that of its first use, which a command called alone has without -h
     yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
