@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -171,11 +172,13 @@ class Proxy:
         self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
-        home = self.folder / "dagster"
-        home.mkdir()
-        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
         (self.folder / "empty.py").write_text("import dagster as dg\n\ndefs = dg.Definitions()\n")
         for (_, port), options in zip(self.servers.items(), ([], ["--read-only"]), strict=True):
+            home = (
+                self.folder / f"dagster-{port}"
+            )  # two servers that make one SQLite home at once get in each other's way
+            home.mkdir()
+            (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
             words = [str(Path(sys.executable).with_name("dagster-webserver")), "-h", "127.0.0.1", "-p", str(port)]
             self._start([*words, "-f", str(self.folder / "empty.py"), *options], DAGSTER_HOME=str(home))
         subprocess.run(
@@ -189,13 +192,18 @@ class Proxy:
                 ["openssl", "passwd", "-6", f"{name}-word"], check=True, capture_output=True, text=True
             )
             (self.folder / file).write_text(f"{name}:{hashed.stdout.strip()}\n")
-            (self.folder / file).chmod(0o644)
-        self.folder.chmod(0o755)
-        (self.folder / "nginx.conf").write_text(
-            f"daemon off; pid {self.folder}/pid; error_log {self.folder}/error.log; events {{}}\n"
-            f"http {{ access_log off; {self._example()} }}\n"
+        (self.folder / "nginx.conf").write_text(self._settings())
+        self._start(["/usr/sbin/nginx", "-e", "error.log", "-p", str(self.folder), "-c", "nginx.conf"])
+
+    def _settings(self) -> str:
+        """The example in a server that needs nothing outside the folder, whoever runs it."""
+        user = f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(0).gr_name};" if os.geteuid() == 0 else ""
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        places = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
+        return (
+            f"daemon off; {user} pid {self.folder}/pid; error_log {self.folder}/error.log; events {{}}\n"
+            f"http {{ access_log off; {places} {self._example()} }}\n"
         )
-        self._start(["/usr/sbin/nginx", "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")])
 
     def _example(self) -> str:
         """The example, with this test's ports and places; its directives stay as they are."""
@@ -231,12 +239,29 @@ class Proxy:
             f"https://127.0.0.1:{port}/graphql", json.dumps({"query": query}).encode(), headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self.context()) as answer:  # noqa: S310  # loopback
+            with self.opener().open(request, timeout=30) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError as error:
             return 0, str(error)
+
+    def answers(self, port: int, word: str) -> bool:
+        """Whether the server behind a port answers; what ended, or answers otherwise, is told with its log."""
+        status, body = self.ask("{version}", port=port, word=word)
+        ended = [str(process.args) for process in self.started if process.poll() is not None]
+        if ended or status not in (0, 200, 502):
+            logs = "\n".join(
+                path.read_text() for path in (self.folder / "log", self.folder / "error.log") if path.exists()
+            )
+            raise AssertionError(f"port {port}: {status} {body}; ended: {ended}\n{logs[-3000:]}")
+        return status == 200
+
+    def opener(self) -> urllib.request.OpenerDirector:
+        """What asks on loopback, whatever proxy the environment names."""
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context())
+        )
 
     def context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.folder / "fullchain.pem"))
@@ -249,19 +274,15 @@ def login(word: str | None) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    folder = Path(tempfile.mkdtemp(prefix="oretrace-nginx-"))  # its workers are another user
-    found = Proxy(folder)
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    found = Proxy(tmp_path_factory.mktemp("nginx"))
     try:
         found.start()
         for port, word in ((found.port, "operator:operator-word"), (found.analysts, "analyst:analyst-word")):
-            wait_for(
-                lambda port=port, word=word: found.ask("{version}", port=port, word=word)[0] == 200, "the proxy", 240
-            )
+            wait_for(lambda port=port, word=word: found.answers(port, word), "the proxy", 240)
         yield found
     finally:
         found.stop()
-        shutil.rmtree(folder)
 
 
 @needs_nginx
