@@ -1,4 +1,4 @@
-"""The site of a release in a real browser, from disk and from a web server."""
+"""The site of a release in a real browser, from disk and from ``oretrace serve``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from polars.testing import assert_frame_equal
 
-from tests.browser import CHROMIUM, chromium, served, settle, visit
+from tests.browser import CHROMIUM, chromium, settle, visit
+from tests.integration.test_serve import serving
 from tests.pipeline.conftest import oretrace
 
 pytestmark = [
@@ -28,7 +29,7 @@ KINDS = [
     "material/rare_earths.html",
     "material/gallium.html",
     "countries.html",
-    "country/DEU.html",
+    "country/CHN.html",
     "criticality.html",
     "stockpile.html",
     "scenarios.html",
@@ -38,6 +39,38 @@ KINDS = [
     "data.html",
     "sources.html",
 ]
+# One figure per kind of page, the largest or first of the mart, which stands in a row of the page.
+FIGURES = {
+    "materials.html": "select name, basis from dim_material where material = 'gallium'",
+    "material/rare_earths.html": """
+        select s.name, format('{:,.0f}', world_t) from mart_stage_concentration join dim_stage s using (stage)
+        where material = 'rare_earths' and stage = 'mine' and is_preferred order by year desc limit 1""",
+    "material/gallium.html": """
+        select s.name, printf('China %.0f', 100 * top_share)
+        from mart_stage_concentration join dim_stage s using (stage)
+        where material = 'gallium' and stage = 'metal' and is_preferred order by year desc limit 1""",
+    "countries.html": "select 'Germany', 'Platinum, metal: South Africa'",
+    "country/CHN.html": """
+        select m.name, printf('%.0f', 100 * share) from mart_stage_output join dim_material m using (material)
+        where country = 'CHN' and material = 'gallium' and stage = 'metal' and source = 'usgs_mcs' and form = 'all'
+        order by year desc limit 1""",
+    "criticality.html": """
+        select m.name, printf('%#.3g', sr_traced) from mart_criticality join dim_material m using (material)
+        where economy = 'EUU' and mart_criticality.basis = 'network' and sr_traced is not null
+        order by year desc, sr_traced desc limit 1""",
+    "stockpile.html": """
+        select m.name, printf('%#.3g', target_usable_days) from mart_stockpile_cover
+        join dim_material m using (material)
+        where holder = 'JPN' and material = 'rare_earths' and form = 'compound' order by year desc limit 1""",
+    "scenarios.html": """
+        select m.name, format('{:.0f}–{:.0f}', 100 * loss_low, 100 * loss_high) from mart_disruption
+        join dim_material m using (material) where importer = 'USA' and scenario = 'n_minus_1_rare_earths_component'
+        and stage = 'component'""",
+    "claims.html": "select statement, verdict from mart_claims where verdict = 'differs' order by claim limit 1",
+    "changes.html": "select 'mart_claims', format('{:,}', count(*)) from mart_claims",
+    "data.html": "select 'processed_in_share_p05', 'double'",
+    "sources.html": "select source, citation from dim_vintage where source = 'baci'",
+}
 # Where the pictures go, to be looked at after a test run.
 PICTURES = Path(os.environ.get("ORETRACE_PICTURES", "")) if os.environ.get("ORETRACE_PICTURES") else None
 
@@ -63,36 +96,59 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    """The site on a loopback web server."""
-    with served(site) as found:
-        yield found
+def address(first_run: tuple[Path, Any]) -> Iterator[str]:
+    """Where ``oretrace serve`` has the site of the shared home."""
+    with serving(first_run[0]) as server:
+        yield f"http://127.0.0.1:{server.port}/current/site"
+
+
+@pytest.fixture(params=["disk", "serve"])
+def place(request: pytest.FixtureRequest, site: Path, address: str) -> str:
+    """Where a page is opened from: its file, or ``oretrace serve``."""
+    return site.as_uri() if request.param == "disk" else address
 
 
 @pytest.mark.parametrize("page", KINDS)
-def test_a_page_opens_from_disk_without_error_outside_request_or_barrier(browser: Any, site: Path, page: str) -> None:
+def test_a_page_from_disk_has_the_marts_figures_no_error_outside_request_or_barrier(
+    browser: Any, site: Path, marts: Any, page: str
+) -> None:
     with visit(browser, (site / page).as_uri()) as found:
         assert not found.troubles
-        for figure in found.page.query_selector_all("figure.chart"):
-            if figure.is_visible():
-                name = figure.get_attribute("data-chart")
-                assert len(figure.query_selector_all("svg path")) > 0, f"{name} is empty"
+        assert empty_charts(found.page) == []
+        assert shows_its_figure(found.page, marts, page)
         assert serious_barriers(found.page) == []
         if PICTURES:
             found.page.screenshot(path=PICTURES / f"{page.replace('/', '-')}-1280.png", full_page=True)
 
 
 @pytest.mark.parametrize("page", KINDS)
-def test_a_page_fits_a_phone_in_the_dark_and_its_charts_keep_their_text_apart(
-    browser: Any, address: str, page: str
+def test_a_page_served_has_the_marts_figures_and_fits_a_phone_in_the_dark_its_texts_apart(
+    browser: Any, address: str, marts: Any, page: str
 ) -> None:
     with visit(browser, f"{address}/{page}", width=360, scheme="dark") as found:
         assert not found.troubles
+        assert empty_charts(found.page) == []
+        assert shows_its_figure(found.page, marts, page)
         assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert found.page.evaluate(TEXTS_THAT_COLLIDE) == []
         assert serious_barriers(found.page) == []
         if PICTURES:
             found.page.screenshot(path=PICTURES / f"{page.replace('/', '-')}-360.png", full_page=True)
+
+
+def empty_charts(page: Any) -> list[str]:
+    """Return the charts on show that hold no drawing."""
+    shown = [figure for figure in page.query_selector_all("figure.chart") if figure.is_visible()]
+    return [figure.get_attribute("data-chart") for figure in shown if not figure.query_selector_all("svg path")]
+
+
+def shows_its_figure(page: Any, marts: Any, path: str) -> bool:
+    """Say whether a row of the page holds the figure that ``FIGURES`` takes from the marts; pages without one do."""
+    if path not in FIGURES:
+        return True
+    name, figure = marts.execute(FIGURES[path]).fetchone()
+    rows = [" ".join(row.split()) for row in page.locator("tbody tr").all_text_contents()]
+    return any(name in row and figure in row for row in rows)
 
 
 def serious_barriers(page: Any) -> list[Any]:
@@ -127,8 +183,8 @@ TEXTS_THAT_COLLIDE = """() => {
 }"""
 
 
-def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, site: Path, marts: Any) -> None:
-    with visit(browser, (site / "index.html").as_uri() + "#importer=JPN") as found:
+def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, place: str, marts: Any) -> None:
+    with visit(browser, f"{place}/index.html#importer=JPN") as found:
         page = found.page
         page.wait_for_selector("#importer-part[data-importer=JPN]")
         stages = [cell.inner_text() for cell in page.query_selector_all(".heat thead th")][1:]
@@ -157,14 +213,14 @@ def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, site: Path, marts:
     assert all(re.fullmatch(r"– [a-z]+", cell) for cell in shown.values()), "a missing value is shown as missing"
 
 
-def test_the_switch_shows_face_value_by_mouse_and_by_keyboard(browser: Any, site: Path, marts: Any) -> None:
+def test_the_switch_shows_face_value_by_mouse_and_by_keyboard(browser: Any, place: str, marts: Any) -> None:
     face, traced = marts.execute(
         """
         select face_value_share, processed_in_share from mart_supplier_exposure
         where importer = 'USA' and material = 'rare_earths' and stage = 'component' and country = 'CHN' and year = 2024
         """
     ).fetchone()
-    with visit(browser, (site / "index.html").as_uri()) as found:
+    with visit(browser, f"{place}/index.html") as found:
         line = found.page.locator(".heat tbody tr", has=found.page.get_by_role("link", name="Rare earths", exact=True))
         assert f"CHN {100 * traced:.0f}" in line.inner_text()
         found.page.check("#by-face")
@@ -210,42 +266,6 @@ def test_the_importer_chooser_changes_figures_charts_and_address(browser: Any, a
         ).fetchone()
         assert f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})" in row
         assert not found.troubles
-
-
-def test_figures_of_every_kind_of_page_are_the_marts(browser: Any, site: Path, marts: Any) -> None:
-    """One figure per kind of page, the largest or first of the mart, found in its row of the page."""
-    expected = {
-        "materials.html": "select name, basis from dim_material where material = 'gallium'",
-        "criticality.html": """
-            select m.name, printf('%#.3g', sr_traced) from mart_criticality join dim_material m using (material)
-            where economy = 'EUU' and mart_criticality.basis = 'network' and sr_traced is not null
-            order by year desc, sr_traced desc limit 1""",
-        "stockpile.html": """
-            select m.name, printf('%#.3g', target_usable_days) from mart_stockpile_cover
-            join dim_material m using (material)
-            where holder = 'JPN' and material = 'rare_earths' and form = 'compound' order by year desc limit 1""",
-        "claims.html": "select statement, verdict from mart_claims where verdict = 'differs' order by claim limit 1",
-        "sources.html": "select source, citation from dim_vintage where source = 'baci'",
-        "data.html": "select 'processed_in_share_p05', 'double'",
-        "country/CHN.html": """
-            select m.name, printf('%.0f', 100 * share) from mart_stage_output join dim_material m using (material)
-            where country = 'CHN' and material = 'gallium' and stage = 'metal' and source = 'usgs_mcs' and form = 'all'
-            order by year desc limit 1""",
-        "material/tungsten.html": """
-            select s.name, format('{:,.0f}', world_t) from mart_stage_concentration join dim_stage s using (stage)
-            where material = 'tungsten' and stage = 'mine' and is_preferred order by year desc limit 1""",
-        "scenarios.html": """
-            select m.name, format('{:.0f}–{:.0f}', 100 * loss_low, 100 * loss_high) from mart_disruption
-            join dim_material m using (material) where importer = 'USA' and scenario = 'n_minus_1_rare_earths_component'
-            and stage = 'component'""",
-        "changes.html": "select 'mart_claims', format('{:,}', count(*)) from mart_claims",
-        "countries.html": "select 'Germany', 'Platinum, metal: South Africa'",
-    }
-    for page, query in expected.items():
-        name, figure = marts.execute(query).fetchone()
-        with visit(browser, (site / page).as_uri()) as found:
-            rows = [" ".join(row.split()) for row in found.page.locator("tbody tr").all_text_contents()]
-            assert any(name in row and figure in row for row in rows), f"{page}: no row with {name} and {figure}"
 
 
 def test_largest_hidden_exposures_are_those_of_the_mart(browser: Any, site: Path, marts: Any) -> None:
