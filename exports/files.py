@@ -95,7 +95,8 @@ def workbook(sheets: Sequence[Sheet], notes: Notes, about: str = "") -> bytes:
     for sheet in sheets:
         _check_size(sheet)
     out = io.BytesIO()
-    options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True}
+    # In memory: a workbook is dozens of small files, which cost more on disk than all its cells.
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True, "in_memory": True}
     with xlsxwriter.Workbook(out, options) as book:
         # The time of the release, not of writing: equal figures give equal bytes.
         created = datetime.fromisoformat(notes.created) if notes.created else datetime(2000, 1, 1)

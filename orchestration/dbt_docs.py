@@ -18,6 +18,13 @@ import duckdb
 
 from ingest.errors import OretraceError
 
+# What dbt's page shows of a column; the rest of each column, and the blocks of text that descriptions are made of, are
+# half of the page's weight and nowhere on it.
+_OF_A_COLUMN = ("name", "description", "data_type", "index", "tags", "meta", "quote")
+_OF_NO_USE = ("unrendered_config", "checksum", "file_key_name", "contract", "build_path", "doc_blocks", "docs_blocks")
+# Where files lie on the machine that built a release says nothing to its readers.
+_WHERE = re.compile(r"'/[^']*/([^/']+\.parquet)'")
+_OVERVIEW = "doc.dbt.__overview__"
 # Set anew by every parse; without them the same project and marts give the same page.
 _OF_THE_RUN = {"generated_at", "invocation_id", "invocation_started_at", "run_started_at"}
 
@@ -44,8 +51,9 @@ def write_page(manifest: Path, compiled: Path, database: Path, page: Path) -> Pa
         mark = f'"{name}.JSON INLINE DATA"'
         if mark not in text:
             raise OretraceError(f"the documentation page of the installed dbt has no place for {name.lower()}.json.")
+        filled = _WHERE.sub(r"'\1'", json.dumps(value, sort_keys=True, separators=(",", ":")))
         # A closing tag inside a string would end the script.
-        text = text.replace(mark, json.dumps(value, sort_keys=True, separators=(",", ":")).replace("</", "<\\/"))
+        text = text.replace(mark, filled.replace("</", "<\\/"))
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text, encoding="utf-8")
     return page
@@ -67,7 +75,7 @@ def _mended(page: str) -> str:
 
 
 def _settle(manifest: dict[str, Any], compiled: Path) -> None:
-    """Drop times and dbt's own macros from a manifest, and add the compiled SQL, which ``dbt parse`` does not know."""
+    """Drop times and what the page does not show from a manifest, and add the compiled SQL, which no parse knows."""
     project = manifest["metadata"]["project_name"]
     for name in _OF_THE_RUN:
         manifest["metadata"].pop(name, None)
@@ -75,6 +83,14 @@ def _settle(manifest: dict[str, Any], compiled: Path) -> None:
     for kind in ("nodes", "sources", "macros", "exposures", "docs", "unit_tests"):
         for item in manifest.get(kind, {}).values():
             item.pop("created_at", None)
+    manifest["docs"] = {key: item for key, item in manifest["docs"].items() if key == _OVERVIEW}
+    for item in [*manifest["nodes"].values(), *manifest["sources"].values()]:
+        item["columns"] = {
+            name: {part: column[part] for part in _OF_A_COLUMN if column.get(part)}
+            for name, column in item.get("columns", {}).items()
+        }
+        for name in _OF_NO_USE:
+            item.pop(name, None)
     for node in manifest["nodes"].values():
         if node.get("depends_on"):
             node["depends_on"]["macros"] = [

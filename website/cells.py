@@ -46,14 +46,16 @@ class HeatMap:
 
     Attributes:
         stages: the stages with a figure, in chain order.
-        groups: title and lines of the materials seen through, then of the others; a line is a slug and one cell per
-            stage, a cell has ``seller`` and ``processor``.
+        seen: lines of the materials seen through; a line is a slug and one cell per stage, a cell has ``seller`` and
+            ``processor``.
+        others: lines of the materials known at face value only.
         reasons: why figures are missing, by mark.
         counts: cells with a seller, cells traced.
     """
 
     stages: list[str]
-    groups: list[tuple[str, list[Line]]]
+    seen: list[Line]
+    others: list[Line]
     reasons: Reasons
     counts: dict[str, int]
 
@@ -81,8 +83,7 @@ def heat_map(marts: Marts, importer: str) -> HeatMap:
     }
     seen = [line for line in lines if any(cell["processor"] for cell in line[1])]
     others = [line for line in lines if line not in seen]
-    groups = [("Seen through the chain", seen), ("Known at face value only", others)]
-    return HeatMap(stages, [group for group in groups if group[1]], reasons, counts)
+    return HeatMap(stages, seen, others, reasons, counts)
 
 
 def _has_figure(row: Row) -> bool:

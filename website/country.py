@@ -34,7 +34,13 @@ def write(site: Site) -> None:
             page={"charts": shown["charts"], "importer": code},
         )
         index.append(
-            {"importer": code, "counts": counts, "hidden": hidden[:1], "dependents": len(dependents.get(code, []))}
+            {
+                "importer": code,
+                "counts": counts,
+                "hidden": hidden[:1],
+                "dependents": len(dependents.get(code, [])),
+                "why": "nothing beyond the customs label" if counts["traced"] else "no stage of it is seen through",
+            }
         )
     site.page("countries.html", "countries.html", rows=index)
 

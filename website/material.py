@@ -9,15 +9,15 @@ from collections import defaultdict
 from typing import Any
 
 from website import words
+from website.acts import Acts
 from website.cells import arrows, lead, processor_of, seller_of
 from website.marts import Row, by
+from website.packing import many
 from website.render import Site
 from website.series import import_series, sellers_and_ways
 
 LARGEST_PRODUCERS = 6
 COMPARED = 15
-SHIPPED = ("export_control", "export_ban", "export_quota", "technology_control", "embargo", "sanction", "tariff",
-           "suspension", "sourcing_rule")  # fmt: skip
 
 
 def write(site: Site) -> None:
@@ -27,7 +27,7 @@ def write(site: Site) -> None:
         (row for mats in marts.dependence.values() for stages in mats.values() for row in stages.values()), "material"
     )
     world = _world(site)
-    events, controls = _events(site), _controls(site)
+    acts = Acts.of(site)
     covered = by(
         marts.rows("from mart_coverage where year = $year order by material, stage", {"year": marts.year}), "material"
     )
@@ -36,13 +36,13 @@ def write(site: Site) -> None:
         own = rows.get(material, [])
         parts = {code: _part(site, material, code, found, series, flows) for code, found in by(own, "importer").items()}
         slug = words.slug(material)
-        site.script(f"data/material/{slug}.js", f"material/{material}", parts)
+        site.script(f"data/material/{slug}.js", f"material/{material}", many(parts))
         first = site.default if site.default in parts else next(iter(sorted(parts)), "")
         chain = [_stage(site, material, stage, covered.get(material, []), world) for stage in marts.stages]
         shown = parts.get(first, {"html": "", "series": {}, "charts": {}})
         charts = {
             **shown["charts"], "chain": _chain_chart(site, chain), "compared": _compared(site, own),
-            "timeline": _timeline(site, events.get(material, []), controls.get(material, [])),
+            "timeline": acts.timeline(material),
         }  # fmt: skip
         site.page(
             f"material/{slug}.html",
@@ -54,8 +54,8 @@ def write(site: Site) -> None:
             part=shown,
             first=first,
             choices={code: marts.countries.get(code, code) for code in marts.importers if code in parts},
-            events=events.get(material, []),
-            controls=controls.get(material, []),
+            events=acts.events.get(material, []),
+            controls=acts.controls.get(material, []),
             page={"importer": first, "charts": charts, "series": shown["series"], "stages": list(marts.stages.items())},
         )
     site.page("materials.html", "materials.html", rows=_index(site, covered, rows))
@@ -191,76 +191,3 @@ def _chain_chart(site: Site, chain: list[dict[str, Any]]) -> dict[str, Any]:
                 )  # fmt: skip
                 at += share
     return {"rows": rows, "domain": [*(marts.countries.get(code, code) for code in named), "Others"]}
-
-
-def _events(site: Site) -> dict[str, list[Row]]:
-    if not site.marts.has("mart_policy_timeline"):
-        return {}
-    found = site.marts.rows(
-        """
-        select distinct on (material, event) material, event, event_date, date_precision, effective, suspended,
-            suspended_until, jurisdiction, counterparty, kind, instrument, statement, stages, authority_no, citation,
-            url, confidence, evidence
-        from mart_policy_timeline order by material, event
-        """
-    )
-    return by(sorted(found, key=lambda row: (row["material"], row["event_date"], row["event"])), "material")
-
-
-def _controls(site: Site) -> dict[str, list[Row]]:
-    """Return export controls with their status, from the scenarios that are made of them.
-
-    How long a suspension lasts is in the timeline of acts.
-    """
-    if not site.marts.has("dim_scenario"):
-        return {}
-    until = "null::date"
-    if site.marts.has("mart_policy_timeline"):
-        until = (
-            "(select max(suspended_until) from mart_policy_timeline as p "
-            "where p.authority_no = s.authority_no and p.suspended is not null)"
-        )
-    found = site.marts.rows(
-        "select scenario, title, actor, material, stage, authority_no, announced, effective, status, suspended, "
-        f"{until} as suspended_until, confidence, source, vintage, evidence "
-        "from dim_scenario as s where kind = 'export_control' "
-        "order by material, coalesce(effective, announced), scenario, stage"
-    )
-    return by(found, "material")
-
-
-def _timeline(site: Site, events: list[Row], controls: list[Row]) -> dict[str, Any]:
-    """Return bars of controls while they are in force, and dots of other acts on trade."""
-    today = site.release["date"]
-    rows = []
-    for control in controls:
-        start = control["effective"] or control["announced"]
-        ends = control["suspended"].isoformat() if control["suspended"] else today
-        if start is None or not ends:
-            continue
-        pieces = [("In force", start.isoformat(), ends)] if start.isoformat() < ends else []
-        if control["suspended"]:
-            until = control["suspended_until"].isoformat() if control["suspended_until"] else today
-            pieces.append(("Suspended", max(start, control["suspended"]).isoformat(), min(max(today, ends), until)))
-        for status, begin, end in pieces:
-            rows.append(
-                {
-                    "label": f"{control['actor']} export control|{control['authority_no'] or start.isoformat()}",
-                    "title": control["title"], "status": status, "start": begin, "end": end,
-                }
-            )  # fmt: skip
-    listed = {control["authority_no"] for control in controls if control["authority_no"]}
-    for event in events:
-        if event["kind"] in SHIPPED and event["authority_no"] not in listed:
-            moment = event["effective"] or event["event_date"]
-            rows.append(
-                {
-                    "label": f"{event['jurisdiction']} {words.in_words(event['kind']).lower()}|"
-                    f"{words.day(moment, event['date_precision'])}",
-                    "title": event["instrument"], "status": "Announced", "start": moment.isoformat(), "end": None,
-                }
-            )  # fmt: skip
-    rows.sort(key=lambda row: (row["start"], row["label"], row["status"]))
-    order = {row["label"]: place for place, row in reversed(list(enumerate(rows)))}
-    rows.sort(key=lambda row: order[row["label"]])
-    return {"rows": rows, "domain": ["In force", "Suspended"]}

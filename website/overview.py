@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from website.cells import arrows, heat_map, hidden_exposures
+from website.packing import one
 from website.render import Site
 
 
 def write(site: Site) -> None:
     """Write ``index.html`` and one data script per importer."""
     for code in site.marts.importers:
-        site.script(f"data/importer/{code}.js", f"importer/{code}", part(site, code))
+        site.script(f"data/importer/{code}.js", f"importer/{code}", one(part(site, code)))
     shown = part(site, site.default)
     site.page("index.html", "overview.html", part=shown, coverage=coverage(site), page={
         "importer": site.default, "charts": shown["charts"],

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from website import words
 from website.marts import Marts
+from website.packing import table
 
 HERE = Path(__file__).resolve().parent
 # Line breaks of a template; a blank between two words of a line is meant.
@@ -79,6 +80,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
             undefined=jinja2.StrictUndefined,
+            auto_reload=False,
         )
         names = ("percent", "interval", "share_with_interval", "points", "number", "number_with_interval", "reliance",
                  "printed", "shade", "day", "listing", "in_words", "basis_mark", "slug")  # fmt: skip
@@ -109,6 +111,9 @@ class Site:
     def page(self, path: str, template: str, **values: Any) -> None:
         """Render and write a page; ``up`` in templates leads back to the site's folder."""
         up = "../" * path.count("/")
+        if "page" in values:
+            charts = {name: table(chart) for name, chart in values["page"]["charts"].items()}
+            values["page"] = {**values["page"], "charts": charts}
         self.write(path, self.fragment(template, up=up, here=path, **values))
 
     def script(self, path: str, key: str, value: Any) -> None:

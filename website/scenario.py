@@ -6,6 +6,7 @@ What belongs here: choosing rows. What does not: what a scenario is (``ingest``)
 from __future__ import annotations
 
 from website.marts import Row, by
+from website.packing import one
 from website.render import Site
 
 SMALLEST = 0.1
@@ -20,7 +21,7 @@ def write(site: Site) -> None:
             row["name"] = _name(site, row)
     for code in marts.importers:
         html = site.fragment("_losses.html", rows=found.get(code, []))
-        site.script(f"data/scenario/{code}.js", f"scenario/{code}", {"html": html})
+        site.script(f"data/scenario/{code}.js", f"scenario/{code}", one({"html": html}))
     site.page(
         "scenarios.html",
         "scenarios.html",

@@ -20,19 +20,20 @@ Key = tuple[str, str, str]
 def import_series(marts: Marts) -> dict[Key, dict[str, Any]]:
     """Return by importer, material and stage: years, shares of the largest suppliers, concentration, and a note.
 
-    Suppliers are the lead processor and the largest sellers of the newest year. Shares are percent of imports, HHI 0 to
-    10,000, its lower bounds left out where they are the upper ones; a year without a figure is None.
+    Suppliers are the largest sellers of the newest year. Shares are percent of imports, HHI 0 to 10,000, its lower
+    bounds left out where they are the upper ones; a year without a figure is None. The note says basis, source and
+    evidence by year.
     """
     found: dict[Key, dict[str, Any]] = {}
     bases: dict[Key, list[tuple[int, str]]] = defaultdict(list)
-    for importer, material, stage, year, low, high, basis, source in marts.db.execute(_YEARS).fetchall():
+    for importer, material, stage, year, low, high, basis, source, grade in marts.db.execute(_YEARS).fetchall():
         key = (importer, material, stage)
         item = found.setdefault(key, {"y": [], "s": [], "l": [], "h": [], "note": ""})
         item["y"].append(year)
         item["l"].append(None if low is None else round(low))
         item["h"].append(None if high is None else round(high))
         if basis:
-            bases[key].append((year, f"{basis} ({source})"))
+            bases[key].append((year, f"{basis} ({source}, {grade})"))
     places = {key: {year: place for place, year in enumerate(item["y"])} for key, item in found.items()}
     for importer, material, stage, country, years, shares in marts.db.execute(_SHARES, [SUPPLIERS]).fetchall():
         key = (importer, material, stage)
@@ -58,10 +59,10 @@ def sellers_and_ways(marts: Marts) -> dict[Key, dict[str, Any]]:
     smaller ones. They add up to all supply.
     """
     found: dict[Key, dict[str, Any]] = {}
-    for importer, material, stage, lead, country, share, through in marts.db.execute(
+    for importer, material, stage, lead, grade, country, share, through in marts.db.execute(
         _WAYS, {"year": marts.year}
     ).fetchall():
-        item = found.setdefault((importer, material, stage), {"through": lead, "sellers": []})
+        item = found.setdefault((importer, material, stage), {"through": lead, "evidence": grade, "sellers": []})
         sellers = item["sellers"]
         if len(sellers) < SELLERS:
             sellers.append([country, 100 * share, 100 * through])
@@ -76,7 +77,8 @@ def sellers_and_ways(marts: Marts) -> dict[Key, dict[str, Any]]:
 
 
 _YEARS = """
-select importer, material, stage, year, hhi_low, hhi_high, share_basis, concat_ws(' ', share_source, share_vintage)
+select importer, material, stage, year, hhi_low, hhi_high, share_basis, concat_ws(' ', share_source, share_vintage),
+    evidence
 from mart_dependence_by_stage order by importer, material, stage, year
 """
 
@@ -100,7 +102,8 @@ order by e.importer, e.material, e.stage, r.place
 """
 
 _WAYS = """
-select e.importer, e.material, e.stage, d.top_processor, e.country, e.face_value_share, coalesce(v.share, 0)
+select e.importer, e.material, e.stage, d.top_processor, d.traced_evidence, e.country, e.face_value_share,
+    coalesce(v.share, 0)
 from mart_supplier_exposure as e
 join mart_dependence_by_stage as d using (importer, material, stage, year)
 left join mart_exposure_via as v

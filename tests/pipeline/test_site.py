@@ -38,6 +38,8 @@ KINDS = [
     "method.html",
     "data.html",
     "sources.html",
+    "audit/index.html",
+    "audit/mart_claims.html",
 ]
 # One figure per kind of page, the largest or first of the mart, which stands in a row of the page.
 FIGURES = {
@@ -68,6 +70,7 @@ FIGURES = {
         and stage = 'component'""",
     "claims.html": "select statement, verdict from mart_claims where verdict = 'differs' order by claim limit 1",
     "changes.html": "select 'mart_claims', format('{:,}', count(*)) from mart_claims",
+    "audit/mart_claims.html": "select 'row_count_in_band', count(*)::varchar from mart_claims",
     "data.html": "select 'processed_in_share_p05', 'double'",
     "sources.html": "select source, citation from dim_vintage where source = 'baci'",
 }
@@ -131,6 +134,7 @@ def test_a_page_served_has_the_marts_figures_and_fits_a_phone_in_the_dark_its_te
         assert shows_its_figure(found.page, marts, page)
         assert found.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert found.page.evaluate(TEXTS_THAT_COLLIDE) == []
+        assert found.page.evaluate(CUT_WITHOUT_A_WORD) == []
         assert serious_barriers(found.page) == []
         if PICTURES:
             found.page.screenshot(path=PICTURES / f"{page.replace('/', '-')}-360.png", full_page=True)
@@ -183,14 +187,27 @@ TEXTS_THAT_COLLIDE = """() => {
 }"""
 
 
+# Tables that are wider than their place without saying so, or whose first column does not stay.
+CUT_WITHOUT_A_WORD = """() => [...document.querySelectorAll(".scroll")]
+  .filter((place) => place.checkVisibility() && place.scrollWidth > place.clientWidth + 2)
+  .filter((place) => {
+    const hint = place.previousElementSibling;
+    const first = place.querySelector("tbody tr > :first-child:not([colspan])");
+    return !hint || !hint.matches(".hint") || !hint.checkVisibility() || getComputedStyle(first).position !== "sticky"
+      || getComputedStyle(place).maskImage === "none";
+  }).map((place) => place.getAttribute("aria-label"))"""
+
+
 def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, place: str, marts: Any) -> None:
     with visit(browser, f"{place}/index.html#importer=JPN") as found:
         page = found.page
         page.wait_for_selector("#importer-part[data-importer=JPN]")
         stages = [cell.inner_text() for cell in page.query_selector_all(".heat thead th")][1:]
-        shown = {}
-        for line in page.query_selector_all(".heat tbody tr:not(.group)"):
+        shown, named = {}, set()
+        lines = [line for line in page.query_selector_all(".heat tbody tr:not(.group)") if line.is_visible()]
+        for line in lines:
             material = line.query_selector("th").inner_text()
+            named.add(material)
             for stage, cell in zip(stages, line.query_selector_all("td"), strict=True):
                 shown[material, stage] = " ".join(cell.inner_text().split())
     expected = marts.execute(
@@ -211,6 +228,7 @@ def test_every_cell_of_the_heat_map_is_the_mart(browser: Any, place: str, marts:
         assert figures[1:] == pytest.approx([low, high] if len(figures) > 2 else [low] * (len(figures) - 1), abs=0.55)
         assert cell.endswith(evidence[0].upper())
     assert all(re.fullmatch(r"– [a-z]+", cell) for cell in shown.values()), "a missing value is shown as missing"
+    assert named == {row[0] for row in expected}, "materials that are seen through nowhere are folded"
 
 
 def test_the_switch_shows_face_value_by_mouse_and_by_keyboard(browser: Any, place: str, marts: Any) -> None:
@@ -241,6 +259,7 @@ def test_the_theme_switch_changes_page_and_charts_and_is_kept(browser: Any, addr
         page.keyboard.press("Enter")
         page.wait_for_function(f"before => {ink} !== before", arg=before[1])
         assert page.evaluate(paper) != before[0]
+        assert page.inner_text("#theme") == "Light theme", "in the dark it offers light"
         page.reload()
         settle(page)
         assert page.evaluate(paper) != before[0]
@@ -265,7 +284,31 @@ def test_the_importer_chooser_changes_figures_charts_and_address(browser: Any, a
             """
         ).fetchone()
         assert f"{100 * share:.0f} ({100 * low:.0f}–{100 * high:.0f})" in row
+        assert "Supply of Japan, 100 %" in page.locator("[data-chart=flows] svg").text_content()
         assert not found.troubles
+
+
+def test_the_page_of_a_group_names_the_controls_on_its_members(browser: Any, site: Path, marts: Any) -> None:
+    members = marts.execute(
+        "select distinct m.name from dim_scenario join dim_material m using (material) "
+        "where authority_no = 'MOFCOM/GAC 2025 No. 18' and material in ('dysprosium', 'terbium', 'samarium')"
+    ).fetchall()
+    assert len(members) == 3
+    with visit(browser, (site / "material" / "rare_earths.html").as_uri()) as found:
+        row = found.page.locator("[aria-label='Export controls'] tbody tr", has_text="No. MOFCOM/GAC 2025 No. 18")
+        assert row.count() == 1
+        assert all(name in row.inner_text() for (name,) in members)
+        assert "MOFCOM/GAC 2025 No. 18" in found.page.locator("[data-chart=timeline] svg").text_content()
+
+
+def test_an_axis_of_years_has_each_year_once(browser: Any, site: Path) -> None:
+    with visit(browser, (site / "material" / "gallium.html").as_uri()) as found:
+        for chart in ("hhi", "trend"):
+            texts = found.page.locator(f"[data-chart={chart}] .role-axis-label").first.locator("text")
+            years = [text for text in texts.all_text_contents() if text]
+            assert years
+            assert len(set(years)) == len(years)
+            assert all(re.fullmatch(r"20\d\d", year) for year in years)
 
 
 def test_largest_hidden_exposures_are_those_of_the_mart(browser: Any, site: Path, marts: Any) -> None:
@@ -287,14 +330,20 @@ def test_largest_hidden_exposures_are_those_of_the_mart(browser: Any, site: Path
     assert [float(row[5]) for row in shown] == pytest.approx([row[3] for row in expected], abs=0.55)
 
 
-def test_a_long_table_is_filtered_by_verdict_and_by_word(browser: Any, site: Path, marts: Any) -> None:
+def test_claims_begin_with_a_summary_and_show_their_rows_on_demand(browser: Any, place: str, marts: Any) -> None:
     (differs,) = marts.execute("select count(*) from mart_claims where verdict = 'differs'").fetchone()
-    with visit(browser, (site / "claims.html").as_uri()) as found:
-        page = found.page
-        page.select_option("#verdict", "differs")
-        assert page.locator("#claims tbody tr:visible").count() == differs
+    with visit(browser, f"{place}/claims.html") as found:
+        page, shown = found.page, found.page.locator("#claims tbody tr:visible")
+        assert shown.count() == 0
+        assert page.evaluate("document.documentElement.scrollHeight") < 3000
+        page.locator(".facts a", has_text=re.compile(rf"^{differs}$")).click()
+        assert shown.count() == 25
+        assert set(page.locator("#claims tbody tr:visible .tag").all_text_contents()) == {"differs"}
+        page.click("button[data-more=claims]")
+        assert shown.count() == 50
+        assert f"{differs} of" in page.inner_text("output")
         page.fill("#find", "no such words")
-        assert page.locator("#claims tbody tr:visible").count() == 0
+        assert shown.count() == 0
         assert "0 of" in page.inner_text("output")
 
 
@@ -302,6 +351,9 @@ def test_without_javascript_the_figures_are_there(browser: Any, site: Path) -> N
     with visit(browser, (site / "material" / "rare_earths.html").as_uri(), script=False) as found:
         assert "China" in found.page.inner_text("#importer-part")
         assert not found.page.locator("#importer").is_visible(), "a chooser that can do nothing is hidden"
+    with visit(browser, (site / "claims.html").as_uri(), script=False) as found:
+        found.page.click("summary")
+        assert found.page.locator("#claims tbody tr").last.is_visible()
     with visit(browser, (site / "index.html").as_uri(), script=False) as found:
         found.page.check("#by-face")
         assert found.page.locator(".heat .by-face").first.is_visible()
@@ -351,4 +403,13 @@ def test_the_first_page_is_light_and_the_site_small(site: Path) -> None:
         for name in ("index.html", "assets/style.css", "assets/app.js", "assets/specs.js", "assets/names.js")
     )
     assert first < 300_000
-    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 25_000_000
+    files = [path.stat() for path in site.rglob("*") if path.is_file()]
+    assert sum(file.st_size for file in files) < 25_000_000
+    assert sum(file.st_blocks * 512 for file in files) < 25_000_000, "as the disk counts it"
+
+
+def test_no_page_says_where_it_was_built(site: Path, first_run: tuple[Path, Any]) -> None:
+    told = [
+        path for path in site.rglob("*") if path.suffix in (".html", ".js") and str(first_run[0]) in path.read_text()
+    ]
+    assert told == []

@@ -17,7 +17,8 @@
   const sayTheme = () => {
     const button = themeButton();
     if (!button) return;
-    button.setAttribute("aria-pressed", String(dark()));
+    // It says what it does, not what is.
+    button.textContent = dark() ? "Light theme" : "Dark theme";
     button.hidden = false;
   };
 
@@ -45,6 +46,16 @@
     document.head.append(script);
     return undefined;
   });
+
+  // What many parts of a file share is written once in it; charts name their columns once.
+  const opened = (file, code) => {
+    const part = { ...(code ? file.parts[code] : file.part) };
+    part.html = part.html.map((place) => file.shared[place]).join("");
+    part.series = Object.fromEntries(Object.entries(part.series || {}).map(([stage, item]) =>
+      [stage, { ...item, y: file.shared[item.y], note: file.shared[item.note] }]));
+    return part;
+  };
+  const rowsOf = (chart) => (chart.columns ? chart.rows.map((row) => Object.fromEntries(chart.columns.map((name, place) => [name, row[place]]))) : chart.rows);
 
   // ---- charts
   const PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#7b9fd4", "#b0a8b9"];
@@ -115,12 +126,19 @@
     const sources = flow.through
       ? [{ name: `Through ${named(flow.through)}`, share: passed, through: true }, { name: "Not through it", share: whole - passed }].filter((item) => item.share > 0.005)
       : [];
-    const height = Math.max(total, sources.reduce((sum, item) => sum + slot(item.share), 0), whole * scale) + 4;
-    const left = place(sources, 0, (height - sources.reduce((sum, item) => sum + slot(item.share), 0)) / 2, (item) => [item.name, `${say(item.share)} %`]);
-    const centre = place(sellers, flow.through ? middle : 0, (height - total) / 2, (item) =>
+    // Each column has a heading; the importer's stands above the others where they would meet.
+    const top = 46;
+    const height = top + Math.max(total, sources.reduce((sum, item) => sum + slot(item.share), 0), whole * scale) + 4;
+    const from = (size) => top + (height - top - size) / 2;
+    const left = place(sources, 0, from(sources.reduce((sum, item) => sum + slot(item.share), 0)), (item) => [item.name, `${say(item.share)} %`]);
+    const centre = place(sellers, flow.through ? middle : 0, from(total), (item) =>
       `${item.code === flow.importer ? "Own output" : item.name} ${say(item.share)} %`);
-    const end = { name: named(flow.importer), share: whole, x: width - 12, y: (height - whole * scale) / 2, h: whole * scale, at: 0, label: "", tx: 0, ty: 0, align: "right" };
+    const end = { name: named(flow.importer), share: whole, x: width - 14, y: from(whole * scale), h: whole * scale, at: 0,
+      label: `Supply of ${named(flow.importer)}, ${say(whole)} %`, tx: width - 5, ty: 9, align: "right" };
     nodes.push(end);
+    const heading = (text, x) => nodes.push({ name: text, share: 0, x, y: 0, h: 0, label: text, tx: x, ty: 31, align: "left", heading: true });
+    if (sources.length) heading(width < 480 ? "Passed through" : "What it passed through", 0);
+    heading("Sold by", flow.through ? middle : 0);
     const join = (from, to, share, through) => {
       if (share < 0.005) return;
       const thick = Math.max(share * scale, 0.7);
@@ -134,9 +152,22 @@
     return { nodes, links, height };
   };
 
+  // Whole years only, as many as have room; without this an axis of two years reads 2024, 2025, 2025.
+  const yearly = (spec, rows, width) => {
+    const years = [...new Set(rows.map((row) => row.year))].sort((a, b) => a - b);
+    const step = Math.ceil(years.length / Math.max(2, Math.floor(width / 60)));
+    const values = years.filter((_, place) => (years.length - 1 - place) % step === 0);
+    for (const { encoding } of spec.layer || [spec]) {
+      if (!encoding || !encoding.x || encoding.x.field !== "year") continue;
+      encoding.x.axis = { ...encoding.x.axis, values };
+      encoding.x.scale = { zero: false, nice: false, padding: 12, domain: years.length > 1 ? [years[0], years.at(-1)] : [years[0] - 1, years[0] + 1] };
+    }
+  };
+
   const drawn = new Map();
-  const draw = async (figure, chart) => {
+  const draw = async (figure, given) => {
     const plot = $(".plot", figure);
+    const chart = given && given.rows ? { ...given, columns: undefined, rows: rowsOf(given) } : given;
     const empty = !chart || !(chart.sellers || chart.rows || []).length;
     figure.hidden = empty;
     if (empty || !window.vegaEmbed) return;
@@ -158,6 +189,7 @@
       // A legend begins where the plot does, right of the long labels of acts.
       fitLegend(spec, figure.dataset.kind === "timeline" ? width - 170 : width);
       if (chart.domain) ranked(spec, chart.domain);
+      yearly(spec, chart.rows, width);
     }
     const done = await window.vegaEmbed(plot, spec, { renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false, config: config(),
       tooltip: { disableDefaultStyle: true } });
@@ -169,13 +201,14 @@
     if (figure.vega) figure.vega.finalize();
     figure.vega = done;
     tabulate(figure, chart);
+    markScrolled();
   };
   const tabulate = (figure, chart) => {
     // The same figures as a table, for those who cannot see or do not want a picture.
     const target = $(".as-table", figure);
     if (!target) return;
     const columns = JSON.parse(figure.dataset.columns);
-    const rows = chart.sellers ? chart.sellers.map(([code, share, through]) => ({ seller: code === "+" ? "Other sellers" : named(code), share, through })) : chart.rows;
+    const rows = chart.sellers ? chart.sellers.map(([code, share, through]) => ({ seller: code === "+" ? "Other sellers" : named(code), share, through, evidence: chart.evidence })) : chart.rows;
     const table = document.createElement("table");
     const caption = table.createCaption();
     caption.textContent = $("figcaption", figure).textContent;
@@ -215,6 +248,7 @@
       if (figure) draw(figure, charts && charts[name]);
     }
     $$("[data-note]").forEach((note) => { note.textContent = (item && item[note.dataset.note]) || ""; });
+    markScrolled();
   };
   const offerStages = () => {
     const chooser = $("#stage");
@@ -242,7 +276,7 @@
       if (code !== importer || $("#importer-part").dataset.importer !== code) {
         const { key, path, inside } = chooser.dataset;
         const found = await load(key.replace("{}", code), path.replace("{}", code));
-        const part = inside ? found[code] : found;
+        const part = opened(found, inside && code);
         importer = code;
         $("#importer-part").innerHTML = part.html;
         $("#importer-part").dataset.importer = code;
@@ -260,25 +294,60 @@
     }
   };
 
-  // ---- filters of long tables
-  const filterTable = (form) => {
-    const rows = $$(`#${form.dataset.table} tbody tr`);
+  // ---- filters of long tables, a few rows at a time
+  const filterTable = (form, more) => {
+    const table = $(`#${form.dataset.table}`);
+    const rows = $$("tbody tr", table);
     const text = ($("input", form)?.value || "").trim().toLowerCase();
     const picked = $$("select", form).map((select) => [select.name, select.value]).filter(([, value]) => value);
-    let shown = 0;
-    for (const row of rows) {
-      const fits = (!text || row.textContent.toLowerCase().includes(text)) && picked.every(([name, value]) => row.dataset[name] === value);
-      row.hidden = !fits;
-      shown += fits;
+    const most = Number(form.dataset.rows || Infinity);
+    table.most = more ? table.most + most : most;
+    const found = rows.filter((row) => (!text || row.textContent.toLowerCase().includes(text)) && picked.every(([name, value]) => row.dataset[name] === value));
+    for (const row of rows) row.hidden = true;
+    found.slice(0, table.most).forEach((row) => { row.hidden = false; });
+    $("output", form).textContent = `${found.length} of ${rows.length} rows`;
+    const button = $(`button[data-more="${form.dataset.table}"]`);
+    if (button) {
+      button.hidden = found.length <= table.most;
+      button.textContent = `Show more (${Math.max(0, found.length - table.most)} left)`;
+      button.onclick = () => filterTable(form, true);
     }
-    $("output", form).textContent = `${shown} of ${rows.length} rows`;
+    markScrolled();
   };
   const arrange = () => {
     for (const form of $$("form[data-table]")) {
       form.hidden = false;
       form.onsubmit = (event) => event.preventDefault();
-      form.oninput = () => filterTable(form);
+      form.oninput = () => { filterTable(form); const folded = $(`#${form.dataset.table}`).closest("details"); if (folded) folded.open = true; };
       filterTable(form);
+    }
+    // A figure of a summary leads to its rows.
+    for (const link of $$("[data-pick]")) {
+      link.onclick = () => {
+        const form = $(`form[data-table="${link.dataset.table}"]`);
+        for (const select of $$("select", form)) select.value = link.dataset[select.name] || "";
+        form.oninput();
+      };
+    }
+    markScrolled();
+  };
+
+  // ---- tables wider than their place: an edge that fades, and words
+  const markScrolled = () => {
+    for (const place of $$(".scroll")) {
+      const right = place.scrollWidth - place.clientWidth - place.scrollLeft > 2;
+      place.classList.toggle("more-right", right);
+      place.classList.toggle("moved", place.scrollLeft > 2);
+      let hint = place.previousElementSibling;
+      if (!hint || !hint.classList.contains("hint")) {
+        hint = document.createElement("p");
+        hint.className = "hint";
+        hint.setAttribute("aria-hidden", "true");
+        hint.textContent = "More columns on the right: scroll or swipe \u2192";
+        place.before(hint);
+        place.addEventListener("scroll", markScrolled, { passive: true });
+      }
+      hint.hidden = place.scrollWidth - place.clientWidth <= 2 || !place.offsetParent;
     }
   };
 
@@ -312,8 +381,10 @@
     let timer = 0;
     addEventListener("resize", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => { if (innerWidth !== before) { before = innerWidth; redraw(); } }, 150);
+      timer = setTimeout(() => { if (innerWidth !== before) { before = innerWidth; redraw(); markScrolled(); } }, 150);
     });
+    addEventListener("toggle", markScrolled, true);
+    for (const choice of $$(".switch input")) choice.addEventListener("change", markScrolled);
     root.dataset.ready = "yes";
   });
 })();
