@@ -17,7 +17,7 @@ import polars as pl
 from ingest.errors import BadInput
 from ingest.home import SNAPSHOT
 from ingest.sources import sources, table_owner
-from ingest.vintages import newest, sha256_of
+from ingest.vintages import have_files, newest, sha256_of
 
 PACKAGE = "datapackage.json"
 
@@ -42,6 +42,7 @@ def write_snapshot(raw: Path, target: Path = SNAPSHOT, *, retrieved: date | None
     for item in newest(raw).values():
         if item.source not in embedded:
             continue
+        have_files(item)
         for table, frame in embedded[item.source].read_vintage(item.folder, item.edition).items():
             frames[table].append(frame)
         vintages[item.source].append(item.edition)

@@ -22,9 +22,12 @@ from typing import Any
 from ingest.errors import BadInput, Busy, OretraceError
 from ingest.sources import sources
 from ingest.sources.base import Source
+from ingest.store import configured
 from ingest.words import unknown
 
 SIDECAR = "vintage.json"
+# In the folder of a vintage of which only the sidecar is here: which object store has the files.
+ELSEWHERE = ".in-store"
 _REVISION = re.compile(r"^(?P<edition>.+?)(?:-r(?P<revision>\d+))?$")
 
 
@@ -83,6 +86,24 @@ def content_hash(folder: Path) -> str:
 
 @contextmanager
 def only_writer(raw: Path, source: str) -> Iterator[Path]:
+    """Hold the lock of a source's raw folder; with an object store, see what others kept there and send what is new.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    with hold_source(raw, source) as folder:
+        if not configured():
+            yield folder
+            return
+        from ingest.store.raw import see, send
+
+        see(raw, source, held=True)
+        yield folder
+        send(raw, source)
+
+
+@contextmanager
+def hold_source(raw: Path, source: str) -> Iterator[Path]:
     """Hold the lock of a source's raw folder, which is made; it falls with the process, however that ends.
 
     Raises:
@@ -269,12 +290,25 @@ def newest(raw: Path) -> dict[tuple[str, str], Vintage]:
     return {(item.source, item.edition): item for item in raw_vintages(raw)}
 
 
+def have_files(vintage: Vintage) -> None:
+    """Bring the files of a vintage from the object store where only its sidecar is here.
+
+    Raises:
+        OretraceError: they cannot be had.
+    """
+    if (vintage.folder / ELSEWHERE).exists():
+        from ingest.store.raw import bring
+
+        bring(vintage)
+
+
 def verify_files(vintage: Vintage) -> None:
     """Hold the files of a vintage to the hashes in its sidecar.
 
     Raises:
         OretraceError: a file is missing, changed or new; vintages never change.
     """
+    have_files(vintage)
     listed = {item["path"]: item["sha256"] for item in vintage.sidecar["files"]}
     there = {str(path.relative_to(vintage.folder)): path for path in kept_files(vintage.folder)}
     wrong = [f"{name} is missing" for name in sorted(listed.keys() - there.keys())]

@@ -14,6 +14,7 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
+from ingest.store import configured
 from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
@@ -23,6 +24,7 @@ from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
 from orchestration.cli_site import site
+from orchestration.cli_store import store
 
 FORMATS = ("table", "csv", "json", "parquet", "xlsx")
 
@@ -72,6 +74,10 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
     home = Home.from_environment()
     with telling(home):
         home.create()
+        if configured():
+            from orchestration.store.shelf import join
+
+            join(home)
         not_fetched = None
         if mode == "live" and not offline:
             from orchestration.run import ask_publishers
@@ -233,7 +239,12 @@ def sources(form: str) -> None:
     from orchestration.render import write_frame
     from orchestration.sources import overview
 
-    write_frame(overview(Home.from_environment()), form)
+    home = Home.from_environment()
+    if configured():
+        from ingest.store.raw import see
+
+        see(home.raw)
+    write_frame(overview(home), form)
 
 
 @cli.group()
@@ -300,6 +311,7 @@ for command in (
     serve,
     export,
     site,
+    store,
     completion,
 ):
     cli.add_command(command)

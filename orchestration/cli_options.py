@@ -81,8 +81,17 @@ def published_words(column: str) -> Callable[[click.Context, click.Parameter, st
 def release_versions(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Complete the versions of releases."""
     from ingest.home import Home
+    from ingest.store import configured
     from orchestration.publish import list_releases
 
+    if configured():
+        from ingest.errors import OretraceError
+        from orchestration.store.upkeep import listed
+
+        try:
+            return [row["version"] for row in listed() if row["version"].startswith(typed)]
+        except OretraceError:
+            return []
     found = [release.version for release, _ in list_releases(Home.from_environment().warehouse)]
     return [version for version in found if version.startswith(typed)]
 

@@ -11,6 +11,7 @@ import click
 
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
+from ingest.store import configured
 from orchestration.cli_options import json_option, print_json, release_versions
 
 
@@ -30,6 +31,13 @@ def releases(prune: bool, keep: int | None, as_json: bool) -> None:
     if prune != (keep is not None):
         raise BadInput("--prune and --keep go together: oretrace releases --prune --keep 24 keeps the newest 24.")
     home = Home.from_environment()
+    if configured():
+        from orchestration.store import upkeep
+
+        for version in upkeep.prune(home, keep) if keep else []:
+            click.echo(f"removed {version}", err=as_json)
+        _print(upkeep.listed(), as_json)
+        return
     for release in remove(home.warehouse, keep) if keep else []:
         click.echo(f"removed {release.version}", err=as_json)
     current = current_release(home.warehouse)
@@ -49,6 +57,10 @@ def releases(prune: bool, keep: int | None, as_json: bool) -> None:
                 "folder": str(release.folder),
             }
         )
+    _print(rows, as_json)
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
@@ -68,13 +80,20 @@ def rollback(version: str, as_json: bool) -> None:
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.progress import shown
     from orchestration.publish import rollback as point_back
+    from orchestration.releases import folder_of
 
+    home = Home.from_environment()
     with shown("verifying"):
-        release = point_back(Home.from_environment().warehouse, version)
+        if configured():
+            from orchestration.store import upkeep
+
+            upkeep.rollback(home, version)
+        else:
+            point_back(home.warehouse, version)
     if as_json:
-        print_json({"published": release.version, "folder": str(release.folder)})
+        print_json({"published": version, "folder": str(folder_of(home.warehouse) / version)})
     else:
-        print(f"published: {release.version}")
+        print(f"published: {version}")
 
 
 @click.command()
@@ -92,6 +111,12 @@ def verify(as_json: bool) -> None:
     home = Home.from_environment()
     with shown("verifying", bytes_below(home.warehouse), BYTES) as meter:
         count, wrong = verify_all(home.warehouse, meter)
+        if configured():
+            from orchestration.store import upkeep
+
+            # What is here is a copy, perhaps not of all; it is read all the same.
+            count, damaged = upkeep.verify(meter)
+            wrong = damaged + wrong
     if not count:
         raise BadInput(f"there are no releases in {home.warehouse} yet. Build one with: oretrace run")
     if as_json:

@@ -11,6 +11,7 @@ import click
 
 from ingest.errors import BadInput
 from ingest.home import Home
+from ingest.store import configured
 
 
 @click.command()
@@ -39,4 +40,9 @@ def serve(port: int, host: str, expose: bool, cors: bool, verbose: bool) -> None
         )
     if host not in LOOPBACK:
         print(f"oretrace: warning: everyone who reaches {host}:{port} can read the releases.", file=sys.stderr)
-    answer(Home.from_environment().warehouse, host=host, port=port, cors=cors, verbose=verbose)
+    home = Home.from_environment()
+    if configured():
+        from orchestration.store.follow import follow
+
+        follow(home)
+    answer(home.warehouse, host=host, port=port, cors=cors, verbose=verbose)

@@ -11,6 +11,7 @@ import click
 
 from ingest.errors import BadInput
 from ingest.home import Home
+from ingest.store import configured
 
 
 @click.command()
@@ -27,6 +28,10 @@ def site(folder: Path) -> None:
     from orchestration.site import write_site
 
     home = Home.from_environment()
+    if configured():
+        from orchestration.store.shelf import catch_up
+
+        catch_up(home)
     release = current_release(home.warehouse)
     if release is None:
         raise BadInput(f"there is no release in {home.warehouse} yet. Build one with: oretrace run")

@@ -43,7 +43,7 @@ def seal(folder: Path) -> None:
     odd += [name for name in files if "\\" in name or "\n" in name]
     if odd:
         raise OretraceError(f"a release holds plain files only; found {', '.join(sorted(odd))}. Nothing was published.")
-    (folder / CHECKSUMS).write_text(_listing({name: sha256_of(folder / name) for name in files}))
+    (folder / CHECKSUMS).write_text(listing({name: sha256_of(folder / name) for name in files}))
     for path in (folder, *folder.rglob("*")):
         fsync(path)
 
@@ -62,19 +62,28 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     return sorted(files), odd
 
 
-def _listing(hashes: Mapping[str, str]) -> str:
+def listing(hashes: Mapping[str, str]) -> str:
+    """Return names and hashes as ``sha256sum -c`` reads them."""
     return "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
 
 
-def _read_listing(path: Path) -> dict[str, str]:
+def read_listing(path: Path) -> dict[str, str]:
     """Read ``checksums.txt``; only a list that reads back to the very same bytes is one.
 
     Raises:
         ValueError: it is none.
     """
-    text = path.read_text()
+    return listing_of(path.read_text())
+
+
+def listing_of(text: str) -> dict[str, str]:
+    """Return the hashes by name that a list holds, as ``read_listing`` does of a file.
+
+    Raises:
+        ValueError: it is no such list.
+    """
     hashes = {name: digest for digest, _, name in (line.partition("  ") for line in text.splitlines())}
-    if _listing(hashes) != text:
+    if listing(hashes) != text:
         raise ValueError("not as it was written")
     return hashes
 
@@ -108,7 +117,7 @@ def _listed(release: Release) -> dict[str, str]:
     """Return the expected hash of every file of a release, from its list."""
     path = release.folder / CHECKSUMS
     if path.exists() or "checksums" in release.package:
-        return _read_listing(path)
+        return read_listing(path)
     # Releases written before there was a list have their hashes in the data package alone.
     return resource_hashes(release.package) | {PACKAGE: sha256_of(release.folder / PACKAGE)}
 

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -53,6 +53,16 @@ __all__ = [
 Dresser = Callable[[Path], None]
 
 
+class Shelf(Protocol):
+    """Where releases are kept besides this disk: an object store."""
+
+    def versions(self) -> Iterable[str]:
+        """Return the versions that are taken."""
+
+    def send(self, folder: Path, version: str, after: str | None) -> None:
+        """Take a sealed release and show it to readers, or raise and leave all as it was."""
+
+
 def publish(
     candidate: Path,
     certificate: Path,
@@ -61,6 +71,7 @@ def publish(
     licences: Mapping[str, Any] | None = None,
     dress: Sequence[Dresser] = (),
     dressing: str = "",
+    shelf: Shelf | None = None,
 ) -> Release:
     """Publish an audited candidate, or refuse.
 
@@ -71,6 +82,7 @@ def publish(
         licences: source name to ``{title, licence, path, citation}`` for the data package.
         dress: what else goes into the release (a site, downloads), in this order.
         dressing: fingerprint of what ``dress`` would make of the same marts; another one makes a new release.
+        shelf: takes the release before readers of this disk see it.
 
     Returns:
         The new release, or the current one when the candidate holds exactly the same marts in the same dress.
@@ -101,9 +113,12 @@ def publish(
             if current and _same(current, hashes, dressing):
                 point_at(target, current.folder)
                 return Release(current.version, current.folder, unchanged=True)
-            version = _describe(partial, target, current, cert, licences or {}, dressing)
+            taken = shelf.versions() if shelf else ()
+            version = _describe(partial, target, current, cert, licences or {}, dressing, taken)
             _dress(partial, dress)
             seal(partial)
+            if shelf:
+                shelf.send(partial, version, current.version if current else None)
             folder = folder_of(target) / version
             partial.rename(folder)
         finally:
@@ -174,9 +189,10 @@ def _describe(
     cert: Mapping[str, Any],
     licences: Mapping[str, Any],
     dressing: str,
+    taken: Iterable[str],
 ) -> str:
     """Write the diff against the last release and the data package; return the version."""
-    version = next_version(target, cert["candidate_sha256"])
+    version = next_version(target, cert["candidate_sha256"], taken)
     diff = compare(current.database if current else None, partial / LINK)
     (partial / "diff.json").write_text(json.dumps(diff, indent=1, default=str) + "\n")
     (partial / "diff.md").write_text(diff_as_markdown(version, current.version if current else None, diff))

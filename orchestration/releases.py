@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -76,12 +76,12 @@ def list_releases(target: Path) -> Iterator[tuple[Release, dict[str, Any]]]:
             yield release, release.package
 
 
-def next_version(target: Path, content_hash: str) -> str:
-    """Name the next release: later than every release there is, also when the clock was set back."""
+def next_version(target: Path, content_hash: str, taken: Iterable[str] = ()) -> str:
+    """Name the next release: later than every release there is or is ``taken``, also when the clock was set back."""
     now = datetime.now(UTC)
-    for folder in folder_of(target).glob("2*"):
+    for name in [*taken, *(folder.name for folder in folder_of(target).glob("2*"))]:
         try:
-            stamp = datetime.strptime(folder.name.partition("-")[0], STAMP).replace(tzinfo=UTC)
+            stamp = datetime.strptime(name.partition("-")[0], STAMP).replace(tzinfo=UTC)
         except ValueError:
             continue
         now = max(now, stamp + timedelta(seconds=1))

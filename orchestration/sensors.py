@@ -30,6 +30,7 @@ from ingest.fingerprint import fingerprint, parts
 from ingest.home import Home
 from ingest.live import default_mode
 from ingest.look import look
+from ingest.store import configured
 from orchestration.assets.vintages import job_name
 from orchestration.schedules import request, told
 from orchestration.standing import what_is_new
@@ -96,7 +97,7 @@ def sensors() -> list[dg.SensorDefinition]:
         evaluation_fn=new_inputs,
         minimum_interval_seconds=EVERY // 5,
         default_status=status,
-        description="Runs the whole job when any input differs from those of the published release. No network.",
+        description="Runs the whole job when any input differs from those of the published release. Asks no publisher.",
     )
     return [*upstream, whole]
 
@@ -155,6 +156,13 @@ def new_inputs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     home, mode = Home.from_environment(), default_mode()
     if at_work(context.instance, "refresh", *map(job_name, clients())):
         return dg.SensorResult(skip_reason="a run or a fetch is at work")
+    if configured():
+        from orchestration.store.shelf import join
+
+        try:
+            join(home)
+        except Exception as error:  # as with publishers: a store that is down must not break the sensor
+            return dg.SensorResult(skip_reason=f"the object store could not be asked: {told(error)}")
     reasons = what_is_new(home, mode)
     if not reasons:
         return dg.SensorResult(skip_reason="nothing new")

@@ -17,6 +17,7 @@ from typing import Any
 
 from ingest.fingerprint import Parts, differences, fingerprint, parts
 from ingest.home import Home
+from ingest.store import configured
 
 # As ``orchestration.releases`` and ``orchestration.integrity`` name them, which cost half a second to import.
 LINK, CERTIFICATE, CHECKSUMS = "oretrace.duckdb", "certificate.json", "checksums.txt"
@@ -83,6 +84,10 @@ def begin(home: Home, run_id: str, mode: str, settings: Mapping[str, Any]) -> di
     noted = _read(_attempt(home))
     if noted.get("run_id") == run_id:
         return noted
+    if configured():
+        from orchestration.store.shelf import join
+
+        join(home)  # once, before anything is read: a run does not see the store change
     now = parts(home, mode, settings)
     noted = {"run_id": run_id, "at": _now(), "fingerprint": fingerprint(now), "parts": now}
     _write(_attempt(home), noted)
@@ -103,13 +108,17 @@ def inputs_of(home: Home, run_id: str) -> dict[str, Any]:
     return {"fingerprint": noted["fingerprint"], "parts": noted["parts"]}
 
 
-def published_with(home: Home, version: str, run_id: str, inputs: Mapping[str, Any]) -> None:
+def published_with(
+    home: Home, version: str, run_id: str, inputs: Mapping[str, Any], *, elsewhere: bool = False
+) -> None:
     """Remember the inputs that a published release is made of.
 
     Beside the certificate, because a run that ends with the same figures publishes nothing new and leaves
-    the certificate of the release as it was.
+    the certificate of the release as it was. ``elsewhere``: another machine made it, and it came through the store;
+    which run was tried last in this home then says nothing of it.
     """
-    _write(_published(home), {"version": version, "run_id": run_id, "at": _now(), **inputs})
+    made = {"elsewhere": True} if elsewhere else {}
+    _write(_published(home), {"version": version, "run_id": run_id, "at": _now(), **made, **inputs})
 
 
 def what_is_new(home: Home, mode: str, settings: Mapping[str, Any] | None = None) -> list[str]:
@@ -140,7 +149,7 @@ def reasons_to_run(home: Home, mode: str, settings: Mapping[str, Any]) -> list[s
     reasons = [there.problem] if there.problem else []
     if not there.problem and last and last.get("version") != there.version:
         reasons.append(f"release {there.version} is not the one that was published last ({last.get('version')})")
-    if last and attempt.get("run_id") != last.get("run_id"):
+    if last and not last.get("elsewhere") and attempt.get("run_id") != last.get("run_id"):
         reasons.append("the last run was not finished")
     return reasons + what_is_new(home, mode, settings)
 

@@ -13,6 +13,7 @@ import duckdb
 
 from ingest.errors import BadInput
 from ingest.home import Home
+from ingest.store import configured
 from ingest.words import unknown
 
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ def published_file(home: Home | None = None) -> Path:
     Raises:
         BadInput: nothing has been published yet.
     """
-    link = (home or Home.from_environment()).warehouse / "oretrace.duckdb"
+    home = home or Home.from_environment()
+    if configured():
+        from orchestration.store.shelf import catch_up
+
+        catch_up(home)
+    link = home.warehouse / "oretrace.duckdb"
     if not link.exists():
         raise BadInput(f"there is no published warehouse at {link} yet. Build it with: oretrace run")
     return link.resolve()

@@ -12,6 +12,7 @@ import dagster as dg
 
 from ingest.home import Home
 from ingest.sources import sources
+from ingest.store import configured
 from ingest.vintages import sha256_of
 from orchestration import dbt, site
 from orchestration.assets.metadata import OWNERS, code_references
@@ -71,6 +72,11 @@ def publish_candidate(home: Home) -> Release:
         }
         for source in sources().values()
     }
+    shelf = None
+    if configured():
+        from orchestration.store.shelf import Shelf
+
+        shelf = Shelf(home)
     return publish(
         dbt.candidate(home),
         dbt.certificate(home),
@@ -78,4 +84,5 @@ def publish_candidate(home: Home) -> Release:
         licences=terms,
         dress=[site.dresser(home)],
         dressing=site.dressing(),
+        shelf=shelf,
     )
