@@ -54,7 +54,7 @@ admin_socket = {folder}/$name.asok
 pid_file = {folder}/$name.pid
 log_file = {folder}/$name.log
 [client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:{gateway}
+rgw_frontends = beast endpoint=127.0.0.1:{gateway} tcp_nodelay=1
 rgw_data = {folder}/rgw
 rgw_enable_gc_threads = false
 rgw_enable_lc_threads = false
@@ -158,7 +158,7 @@ def ceph(folder: Path) -> Iterator[Server]:
 
 def answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
             return True
     except OSError:
         return False

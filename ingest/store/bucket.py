@@ -284,7 +284,9 @@ def _look_for_keys() -> None:
     hide(*(os.environ[name] for name in _SECRETS if os.environ.get(name)))
     identity, secret = (bool(os.environ.get(name)) for name in _SECRETS[:2])
     alone = not (identity or secret or any(os.environ.get(name) for name in _ROLES))
-    if identity != secret or (alone and os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"):
+    # An empty key counts as a key with the client, which then does not ask the machine's role.
+    nobody = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true" or "AWS_ACCESS_KEY_ID" in os.environ
+    if identity != secret or (alone and nobody):
         raise BadInput(f"{VARIABLE} is set, and there are no keys for it. {_SET_KEYS}")
 
 
