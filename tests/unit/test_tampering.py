@@ -17,7 +17,7 @@ import pytest
 
 from ingest.vintages import sha256_of
 from orchestration import publish as pub
-from orchestration.integrity import _listing, _read_listing
+from orchestration.integrity import read_listing
 from orchestration.releases import list_releases
 from tests.candidates import build, certify, published_value
 
@@ -238,11 +238,11 @@ def test_one_changed_byte_anywhere_in_a_release_is_found(place: Place) -> None:
 def test_an_older_release_written_anew_with_its_hashes_is_found_by_what_its_successor_recorded(place: Place) -> None:
     page = place.old / "site" / "index.html"
     page.write_text("<p>another</p>")
-    listing = place.old / "checksums.txt"
-    hashes = _read_listing(listing)
-    listing.write_text(_listing(hashes | {"site/index.html": sha256_of(page)}))
+    written = place.old / "checksums.txt"
+    hashes = read_listing(written)
+    written.write_text(listing(hashes | {"site/index.html": sha256_of(page)}))
     assert pub.verify_release(pub.Release(place.old.name, place.old)) == []
-    assert [str(listing) in line for line in pub.verify(place.target)[1]] == [True]
+    assert [str(written) in line for line in pub.verify(place.target)[1]] == [True]
 
 
 def test_a_stray_file_among_the_releases_is_named(place: Place) -> None:
