@@ -17,7 +17,7 @@ import pytest
 
 from ingest.vintages import sha256_of
 from orchestration import publish as pub
-from orchestration.integrity import read_listing
+from orchestration.integrity import listing, read_listing
 from orchestration.releases import list_releases
 from tests.candidates import build, certify, published_value
 
