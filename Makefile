@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export UV_NO_PROGRESS = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
-.PHONY: run test lint audit ui bench picture docs lock clean
+.PHONY: run test faults lint audit ui bench picture docs lock clean
 .DEFAULT_GOAL := run
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
@@ -21,8 +21,11 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 run: $(READY) ## run the whole job in snapshot mode and publish
 	@$(BIN)/oretrace run
 
-test: $(READY) ## every test
+test: $(READY) ## every test but those that take minutes each (make faults)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+faults: $(READY) ## tests that take minutes each: twenty killed runs, full disks in whole runs, a clock moved back
+	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py
 
 lint: $(READY) ## style, types, SQL
 	@$(BIN)/ruff format --check .

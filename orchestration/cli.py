@@ -182,12 +182,17 @@ def ui(port: int) -> None:
     \b
     Example: oretrace ui --port 3001
     """  # noqa: D301  # click's mark needs the character itself
-    from orchestration.run import dagster_home
+    from orchestration.instance import dagster_home, dagster_instance, is_made
     from orchestration.serve import listen
 
     # Dagster itself tells of a taken port with a stack of log lines, and goes on without its pages.
     listen("127.0.0.1", port, "oretrace ui").close()
-    dagster_home(Home.from_environment().create())
+    home = Home.from_environment().create()
+    dagster_home(home)
+    if not is_made(home):
+        # Dagster starts several processes, each of which would make the storage.
+        with dagster_instance(home):
+            pass
     dagster = Path(sys.executable).with_name("dagster")
     os.chdir(PROJECT)
     os.execv(  # noqa: S606

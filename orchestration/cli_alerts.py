@@ -108,18 +108,15 @@ def check(services: bool) -> None:
     \b
     Example: oretrace alerts check
     """  # noqa: D301  # click's mark needs the character itself
-    import dagster as dg
-
     from orchestration.alerting.services import look_from_outside
     from orchestration.alerting.watch import look_round
+    from orchestration.instance import dagster_instance
     from orchestration.progress import shown
-    from orchestration.run import dagster_home
 
     home = Home.from_environment().create()
-    dagster_home(home)
     if services:
         print("\n".join(look_from_outside(home)) or "nothing to tell")
         return
-    with shown("looking round"), dg.DagsterInstance.get() as instance:
+    with shown("looking round"), dagster_instance(home) as instance:
         found = look_round(home, instance)
     print("\n".join(found) or "nothing to tell")

@@ -6,10 +6,8 @@ What belongs here: running the Dagster job and telling its story. What does not:
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -19,6 +17,7 @@ from ingest.home import Home
 from ingest.net.settings import Settings
 from ingest.user_stock import read_user_stock
 from orchestration.alerting.telling import telling
+from orchestration.instance import dagster_instance
 from orchestration.locks import forget_run, hold_build, hold_run
 from orchestration.progress import say, shown
 
@@ -29,31 +28,10 @@ if TYPE_CHECKING:
 
 SHOWN = 6  # failed expectations in the one line of a failed run
 TOLD = 5  # reasons to run that are told
-# No telemetry and no first-visit dialog; runs are kept in SQLite under ORETRACE_HOME, and wait for one another:
-# a backfill of a publisher asks it for one edition at a time.
-INSTANCE = """telemetry:
-  enabled: false
-nux:
-  enabled: false
-concurrency:
-  runs:
-    max_concurrent_runs: 1
-"""
 
 
 class RunFailed(OretraceError):
     """A step of the job failed; what is published stays."""
-
-
-def dagster_home(home: Home) -> Path:
-    """Prepare Dagster's folder and name it in the environment; return it."""
-    config = home.dagster / "dagster.yaml"
-    if not config.exists():
-        config.write_text(INSTANCE)
-    os.environ["DAGSTER_HOME"] = str(home.dagster)
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
-    os.environ["ORETRACE_HOME"] = str(home.root)
-    return home.dagster
 
 
 class Progress(logging.Handler):
@@ -164,17 +142,15 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     read_user_stock(home)  # a mistake in the user's file is told before anything runs
-    dagster_home(home)
     with hold_build(home, run_id=run_id), hold_run(home, run_id), helpers():
         say("loading tools")
         begun = time.monotonic()
-        import dagster as dg  # seconds to import
-
+        # Seconds to import.
         from orchestration.alerting.desk import Desk
         from orchestration.alerting.incident import incident_of
         from orchestration.alerting.watch import catch_up, look_at_house
 
-        with dg.DagsterInstance.get() as instance:
+        with dagster_instance(home) as instance:
             desk = Desk(home)
             for line in catch_up(home, instance, desk):
                 say(f"  {line}")

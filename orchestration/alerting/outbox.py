@@ -98,9 +98,17 @@ class Outbox:
 
     def put(self, alert: Alert) -> None:
         """Keep an alert for every way out; one that was put before is left as it is."""
-        if self.find(alert.id) is None:
+        if not self._has(alert):
             waiting = {way.name: {"state": "waiting", "tries": 0, "said": "", "at": ""} for way in self.ways}
             self._keep(Message(alert, waiting))
+
+    def _has(self, alert: Alert) -> bool:
+        """Whether the alert is there; of a run also where it was put before the process died that dealt with it."""
+        if alert.run_id:
+            same = f"*-{alert.id.partition('-')[2]}.json"
+            if any(any((self.folder / folder).glob(same)) for folder in ("outbox", "sent")):
+                return True
+        return self.find(alert.id) is not None
 
     def find(self, name: str) -> Message | None:
         """Return the alert with this id."""

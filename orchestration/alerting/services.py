@@ -13,6 +13,7 @@ from ingest.home import Home
 from ingest.net.keys import hide, redact
 from orchestration.alerting.desk import Desk
 from orchestration.alerting.watch import look_round
+from orchestration.instance import dagster_instance
 
 # Dagster's daemon reports every half minute; a restart and a slow disk are not worth a message.
 QUIET_S = 600.0
@@ -25,14 +26,13 @@ def look_from_outside(home: Home) -> list[str]:
     Returns:
         What was found, one line each.
     """
-    import dagster as dg
     from dagster._daemon.controller import all_daemons_live
 
     hide(os.environ.get("ORETRACE_PG_PASSWORD", ""))
     desk = Desk(home)
     with ExitStack() as open_:
         try:
-            instance = open_.enter_context(dg.DagsterInstance.get())
+            instance = open_.enter_context(dagster_instance(home))
             live = all_daemons_live(instance, heartbeat_tolerance_seconds=QUIET_S)
         except Exception as error:  # whatever the database says when it is not there
             why = redact(str(error.__cause__ or error).strip().splitlines()[0])

@@ -40,13 +40,10 @@ def settle(home: Home, not_fetched: Mapping[str, str] | None = None) -> None:
 
         Desk(home).publishers(not_fetched)
     if left_behind(home):
-        import dagster as dg
-
         from orchestration.alerting.watch import look_round
-        from orchestration.run import dagster_home
+        from orchestration.instance import dagster_instance
 
-        dagster_home(home)
-        with dg.DagsterInstance.get() as instance:
+        with dagster_instance(home) as instance:
             look_round(home, instance)
     elif any((home.root / "alerts" / "outbox").glob("*.json")):
         from orchestration.alerting.outbox import Outbox

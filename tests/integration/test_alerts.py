@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ingest.home import Home
+from orchestration.alerting import outbox
 from orchestration.alerting.backends import NotSent, backends
 from orchestration.alerting.desk import Desk
 from orchestration.alerting.incident import Incident
@@ -101,6 +102,28 @@ def test_a_run_that_four_processes_notice_at_once_is_told_once(home: Home, got: 
         process.join(60)
         assert process.exitcode == 0
     assert len(got.posts) == len(got.mails) == 1
+
+
+def test_a_process_that_dies_before_it_noted_what_it_told_does_not_have_it_told_twice(
+    home: Home, got: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = outbox._write
+
+    class Dies(BaseException): ...
+
+    def dies(path: Path, content: object) -> None:
+        if path.name == "state.json":
+            raise Dies
+        write(path, content)
+
+    with monkeypatch.context() as dying, pytest.raises(Dies):
+        dying.setattr(outbox, "_write", dies)
+        Desk(home).finished(failed("run-1"))
+    assert got.posts == [] and len(Outbox(home).messages()) == 1
+    for run in ("run-1", "run-2"):
+        Desk(home).finished(failed(run))
+    told = [(post["oretrace"]["run_id"], post["oretrace"]["count"]) for post in got.posts]
+    assert told == [("run-1", 1), ("run-2", 2)] and len(got.mails) == 2
 
 
 def test_what_one_way_does_not_take_is_kept_and_sent_later_and_the_other_ways_get_no_second_copy(

@@ -137,6 +137,14 @@ def test_what_failed_is_told_in_the_products_own_words(
     assert "Error" not in incident.reasons[0] and "Traceback" not in incident.reasons[0]
 
 
+def test_a_run_that_somebody_stopped_is_told_of_as_that(home: Home, instance: dg.DagsterInstance) -> None:
+    look_round(home, instance)
+    stopped = instance.create_run_for_job(resolve("job_works"), run_id=str(uuid4()))
+    instance.report_run_canceled(stopped)
+    look_round(home, instance)
+    assert told(home) == [("run_canceled", stopped.run_id)]
+
+
 def test_what_was_over_before_anybody_watched_is_not_told(home: Home, instance: dg.DagsterInstance) -> None:
     execute(home, "job_reads_a_bad_file", str(uuid4()))
     assert look_round(home, instance) == []

@@ -6,12 +6,14 @@ assets (and the gate) as job ``refresh``, tells of it as the sensors do, and pri
 
 # No `from __future__ import annotations`: Dagster reads annotations of definitions as classes.
 import hashlib
+import json
+import logging
 import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from uuid import uuid4
 import duckdb
 import pytest
 
+from orchestration.certificate import CERTIFICATE, write_certificate
 from orchestration.publish import current_release, list_releases, verify
 from tests.conftest import PROJECT
 
@@ -130,6 +133,23 @@ class Published:
         assert Published.of(home) == self
         assert verify(home / "warehouse")[1] == []
 
+    def check_or_next(self, home: Path) -> "Published":
+        """Nothing is lost, changed or damaged, though one more release may have been published whole."""
+        after = Published.of(home)
+        assert after == self or after.releases == self.releases | {after.version}
+        assert verify(home / "warehouse")[1] == []
+        return after
+
+
+def certify_anew(home: Path) -> None:
+    """Change a word in the candidate and certify it, so that there is something new to publish."""
+    candidate, certificate = home / "build" / "candidate.duckdb", home / "build" / CERTIFICATE
+    with duckdb.connect(str(candidate)) as db:
+        db.execute("update mart_claims set statement = statement || ' (in other words)'")
+    old = json.loads(certificate.read_text())
+    kept = {name: old[name] for name in ("run_id", "vintages", "sources", "inputs")}
+    write_certificate(certificate, candidate, report=old["gate"], **kept)
+
 
 @contextmanager
 def parts(home: Path, *names: str, environment: Mapping[str, str] | None = None) -> Iterator[Callable[[], str]]:
@@ -151,32 +171,78 @@ def parts(home: Path, *names: str, environment: Mapping[str, str] | None = None)
         process.stdin.close()
 
 
-def _main(names: list[str]) -> None:
+def _job(names: Sequence[str]) -> Any:
+    """Make job ``refresh`` of a few assets, and the gate, out of the real definitions."""
     import dagster as dg
 
-    from ingest.home import Home
-    from orchestration.alerting.desk import Desk
-    from orchestration.alerting.incident import incident_of, incident_of_error
     from orchestration.definitions import defs
-    from orchestration.run import dagster_home
 
-    home = Home.from_environment()
-    dagster_home(home)
     chosen = dg.AssetSelection.assets(*(name.split("/") for name in names if name != "gate"))
     checks = dg.AssetSelection.checks(
         *(key for key in defs.resolve_asset_graph().asset_check_keys if key.name == "gate")
     )
     selection = (chosen.without_checks() | checks) if "gate" in names else chosen.without_checks()
-    job = dg.Definitions(
+    return dg.Definitions(
         assets=defs.assets,
         asset_checks=defs.asset_checks,
         resources=defs.resources,
         jobs=[dg.define_asset_job("refresh", selection=selection)],
         executor=dg.in_process_executor,
     ).resolve_job_def("refresh")
+
+
+def run_once(names: Sequence[str]) -> int:
+    """Run parts of the job once, in this process, under the locks of a run; print which step starts; tell of it.
+
+    Returns:
+        0 when that went well.
+    """
+    import dagster as dg
+
+    from ingest.home import Home
+    from orchestration.alerting.desk import Desk
+    from orchestration.alerting.incident import incident_of
+    from orchestration.instance import dagster_instance
+    from orchestration.locks import forget_run, hold_build, hold_run
+
+    home, run_id = Home.from_environment(), str(uuid4())
+    stderr = os.dup(2)  # Dagster lays a file of its own over it for as long as a step runs
+
+    class Starts(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            if event is not None and event.event_type_value == "STEP_START":
+                os.write(stderr, f"{event.step_key} starts\n".encode())
+
+    @dg.logger
+    def starts(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.getLogger("oretrace.starts")
+        logger.setLevel(logging.DEBUG)
+        logger.handlers = [Starts()]
+        return logger
+
+    job = _job(names).with_logger_defs({"starts": starts})
+    config = {"loggers": {"starts": {}}}
+    with hold_build(home, run_id=run_id), hold_run(home, run_id), dagster_instance(home) as instance:
+        job.execute_in_process(instance=instance, run_id=run_id, run_config=config, raise_on_error=False)
+        incident = incident_of(instance, run_id)
+        assert incident is not None
+        Desk(home).finished(incident)
+    forget_run(home, run_id)
+    return 0 if incident.ok else 1
+
+
+def _main(names: Sequence[str]) -> None:
+    from ingest.home import Home
+    from orchestration.alerting.desk import Desk
+    from orchestration.alerting.incident import incident_of, incident_of_error
+    from orchestration.instance import dagster_instance
+
+    home = Home.from_environment()
+    job = _job(names)
     for _ in sys.stdin:
         run_id = str(uuid4())
-        with dg.DagsterInstance.get() as instance:
+        with dagster_instance(home) as instance:
             try:
                 job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False)
                 incident = incident_of(instance, run_id)

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from ingest.home import Home
+from orchestration.instance import dagster_home
 from orchestration.locks import runs_folder
-from orchestration.run import dagster_home
 from tests.conftest import PROJECT
 from tests.pipeline.conftest import oretrace
 from tests.pipeline.faults import Published, reader
