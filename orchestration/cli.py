@@ -19,14 +19,13 @@ from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_export import export
-from orchestration.cli_options import completion, form_option, json_option, print_json, published_words, source_names
+from orchestration.cli_options import completion, form_option, json_option, print_json, source_names
 from orchestration.cli_releases import releases, rollback, verify
 from orchestration.cli_scenario import scenario
 from orchestration.cli_serve import serve
+from orchestration.cli_show import FORMATS, show
 from orchestration.cli_site import site
 from orchestration.cli_store import store
-
-FORMATS = ("table", "csv", "json", "parquet", "xlsx")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -120,45 +119,6 @@ def query(sql: str, form: str, seconds: float) -> None:
     write_frame(answer, form)
 
 
-@cli.group()
-def show() -> None:
-    """Show a ready-made view of the published marts."""
-
-
-@show.command("dependence")
-@click.option(
-    "--importer", required=True, shell_complete=published_words("importer"), help="ISO3 code or name, e.g. USA."
-)
-@click.option(
-    "--material", required=True, shell_complete=published_words("material"), help="Slug or name, e.g. rare_earths."
-)
-@click.option("--stage", shell_complete=published_words("stage"), help="One stage, e.g. compound; all by default.")
-@click.option("--year", type=int, help="One year; the newest three with figures by default.")
-@form_option(*FORMATS)
-def show_dependence(importer: str, material: str, stage: str | None, year: int | None, form: str) -> None:
-    """How dependent an importer is on a material, stage by stage, and on whom.
-
-    Shares are of imports; a printed token such as >95 is shown as printed.
-
-    \b
-    Example: oretrace show dependence --importer DEU --material rare_earths --stage component
-    """  # noqa: D301  # click's mark needs the character itself
-    from orchestration import render
-    from orchestration.show import dependence
-    from orchestration.warehouse import connect
-
-    with connect() as db:
-        stages, suppliers = dependence(db, importer, material, stage, year)
-    if form == "table":
-        render.print_table(stages, "Dependence by stage")
-        print()
-        render.print_table(
-            suppliers, "Countries: share of imports; and of supply at face value, made in, processed in, mined in"
-        )
-    else:
-        render.write_frame(stages.join(suppliers, on=["stage", "year"], how="left", suffix="_supplier"), form)
-
-
 @cli.command()
 def docs() -> None:
     """Write the data dictionary (dbt docs) as one page and print where it is.
@@ -234,22 +194,28 @@ def fetch(
 
 
 @cli.command()
+@click.option(
+    "--wide", is_flag=True, help="Every column: way, bytes, schedule, licence too; other formats have them all."
+)
 @form_option(*FORMATS)
-def sources(form: str) -> None:
+def sources(form: str, wide: bool) -> None:
     """List the sources: what is there, how old it is, what is due.
 
     \b
-    Example: oretrace sources --json
+    Example: oretrace sources
+             oretrace sources --wide
+             oretrace sources --json
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.render import write_frame
-    from orchestration.sources import overview
+    from orchestration.sources import NARROW, overview
 
     home = Home.from_environment()
     if configured():
         from ingest.store.raw import see
 
         see(home.raw)
-    write_frame(overview(home), form)
+    found = overview(home)
+    write_frame(found if wide or form != "table" else found.select(NARROW), form)
 
 
 @cli.group()
@@ -314,6 +280,7 @@ for command in (
     verify,
     scenario,
     serve,
+    show,
     export,
     site,
     store,

@@ -51,6 +51,7 @@ __all__ = [
 # Adds files to a release before it is sealed: gets its folder, in which the database, the Parquet files, the
 # certificate, the diff and the data package are complete and must stay as they are.
 Dresser = Callable[[Path], None]
+NAMED = 8  # damaged files in the one line of a refusal
 
 
 class Shelf(Protocol):
@@ -146,8 +147,11 @@ def _untouched(target: Path) -> Release | None:
     current = current_release(target)
     wrong = swapped_links(target) + (verify_release(current) if current else [])
     if wrong:
+        # A release holds a thousand files; verify names every one.
+        more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
         raise PublishRefused(
-            f"refused: what is published was tampered with: {'; '.join(wrong)}. Look with: oretrace verify. Point "
+            f"refused: what is published was tampered with: {'; '.join(wrong[:NAMED])}{more}. "
+            "Look with: oretrace verify. Point "
             "readers at an intact release with: oretrace rollback VERSION; or move what is damaged out of "
             f"{folder_of(target)} and publish again with: oretrace run"
         )

@@ -6,8 +6,10 @@ What belongs here: running the Dagster job and telling its story. What does not:
 from __future__ import annotations
 
 import logging
+import textwrap
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from orchestration.alerting.incident import Incident
 
-SHOWN = 6  # failed expectations in the one line of a failed run
+SHOWN = 6  # failed expectations in the message of a failed run
 TOLD = 5  # reasons to run that are told
 
 
@@ -197,10 +199,29 @@ def _execute(
 
 def _failure(incident: Incident) -> OretraceError:
     if incident.kind == "gate_failed":
-        said = " | ".join(incident.reasons[:SHOWN])
-        return RunFailed(f"the gate stopped publication; what is published stays. {said}")
+        return RunFailed(stopped_by_the_gate(incident.reasons, Home.from_environment().build / "data_docs"))
     message = incident.reasons[0] if incident.reasons else "the run failed; see it in the Dagster UI: oretrace ui"
     return BadInput(message) if incident.exit_code == 2 else RunFailed(message)
+
+
+def stopped_by_the_gate(reasons: Sequence[str], pages: Path) -> str:
+    """Say in lines that can be read what the gate found, where all of it stands, and what can be done.
+
+    Args:
+        reasons: what each failed check says.
+        pages: folder with the pages of the audit.
+    """
+    lines = ["the gate stopped publication; what is published stays."]
+    for reason in reasons[:SHOWN]:
+        lines += textwrap.wrap(reason, 110, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+    if len(reasons) > SHOWN:
+        lines.append(f"  and {len(reasons) - SHOWN} more")
+    lines += [
+        f"Every check with the rows that break it: {pages / 'index.html'}",
+        "A wrong figure wants a correction in ingest/reference. What only differs from the last release, such as a",
+        "rightly smaller coverage, is accepted with: oretrace run --no-compare",
+    ]
+    return "\n".join(lines)
 
 
 def _last_words(error: BaseException) -> str:

@@ -72,6 +72,97 @@ def dependence(
     return stages, suppliers
 
 
+def makers(
+    db: duckdb.DuckDBPyConnection,
+    importer: str,
+    material: str,
+    stage: str | None,
+    year: int | None,
+    *,
+    smallest: float = 0.005,
+) -> tuple[str, pl.DataFrame]:
+    """Return who sold what an importer imports and who made it, in percent of its imports.
+
+    Args:
+        db: the published warehouse.
+        importer: ISO3 code or country name.
+        material: slug or name.
+        stage: slug or name; the last that was seen through when None.
+        year: one year; the newest that was seen through when None.
+        smallest: countries that sold and made less than this share of imports are left out.
+
+    Returns:
+        ``(title, countries)``: what is shown, and one row per country with its evidence.
+
+    Raises:
+        BadInput: an unknown importer, material or stage, or imports that were not seen through.
+    """
+    names = {column: vocabulary(db, column) for column in ("importer", "material", "stage")}
+    chosen: dict[str, Any] = {
+        "importer": known_value(importer, names["importer"], "importer"),
+        "material": known_value(material, names["material"], "material"),
+        "stage": known_value(stage, names["stage"], "stage") if stage else None,
+        "year": year,
+    }
+    found = db.execute(_SEEN_THROUGH, chosen).fetchall()
+    if not found:
+        raise BadInput(_why_not(db, chosen))
+    chosen |= {"stage": found[0][0], "year": found[0][1]}
+    countries = db.execute(_MAKERS, {**chosen, "smallest": smallest}).pl()
+    title = (
+        f"{names['material'][chosen['material']]}, {chosen['stage']}: imports of "
+        f"{names['importer'][chosen['importer']]} in {chosen['year']}, percent sold by and made in each country"
+    )
+    return title, countries
+
+
+def _why_not(db: duckdb.DuckDBPyConnection, chosen: dict[str, Any]) -> str:
+    """Say why the makers of imports are not known, and where they are."""
+    asked = " ".join(str(chosen[name]) for name in ("material", "stage", "year") if chosen[name] is not None)
+    others = db.execute(
+        "select string_agg(distinct stage || ' ' || year, ', ' order by stage || ' ' || year) "
+        "from mart_supplier_exposure where importer = $importer and material = $material "
+        "and import_made_in_share is not null",
+        {name: chosen[name] for name in ("importer", "material")},
+    ).fetchall()[0][0]
+    reasons = db.execute(
+        "select string_agg(distinct stage || ' ' || year || ': ' || chain_reason, '; ') from mart_coverage "
+        "where material = $material and chain_status = 'blind' and (stage = $stage or $stage is null) "
+        "and (year = $year or $year is null)",
+        {name: chosen[name] for name in ("material", "stage", "year")},
+    ).fetchall()[0][0]
+    return (
+        f"who made the imports of {chosen['importer']} is not known for {asked}"
+        + (f" (blind: {reasons})" if reasons else "")
+        + (f". It is for: {others}." if others else ", nor for any other stage or year of the material.")
+        + " Who sold them: oretrace show dependence"
+    )
+
+
+_SEEN_THROUGH = """
+select d.stage, d.year
+from mart_supplier_exposure as d
+inner join dim_stage as s on s.stage = d.stage
+where d.importer = $importer and d.material = $material and d.import_made_in_share is not null
+    and (d.stage = $stage or $stage is null) and (d.year = $year or $year is null)
+order by d.year desc, s.position desc limit 1
+"""
+
+_MAKERS = """
+select
+    d.stage, d.year, d.country, coalesce(c.name, d.country) as name,
+    round(100 * d.import_share, 1) as sold_pct,
+    round(100 * d.import_made_in_share, 1) as made_pct,
+    printf('%.0f-%.0f', 100 * d.import_made_in_share_low, 100 * d.import_made_in_share_high) as made_interval,
+    d.share_basis as basis,
+    d.traced_evidence as evidence
+from mart_supplier_exposure as d
+left join dim_country as c on c.iso3 = d.country
+where d.importer = $importer and d.material = $material and d.stage = $stage and d.year = $year
+    and (d.import_share >= $smallest or d.import_made_in_share >= $smallest)
+order by d.country in ('OTH', 'SECONDARY', 'UNEXPLAINED'), made_pct desc nulls last, sold_pct desc nulls last, d.country
+"""
+
 _STAGES = """
 select
     d.stage, d.year,

@@ -36,6 +36,9 @@ SCHEMA = {
     "licence": pl.String,
 }
 
+# What fits a terminal of 120 columns; the rest is of use to who sets up fetching.
+NARROW = ["source", "embedded", "kept", "newest", "age_days", "state", "next_release", "asked", "next_tick"]
+
 
 def overview(home: Home, today: date | None = None) -> pl.DataFrame:
     """Return one row per source.

@@ -33,7 +33,7 @@ SMALLEST_TAKEN_APART = 0.01
 SEED = 20_240_607
 KEYS = ["material", "year", "stage", "importer", "country"]
 _MARKET = KEYS[:-1]
-_MEASURES = ("face_value", "made_in", "processed_in")
+_MEASURES = ("face_value", "made_in", "processed_in", "import_made_in")
 _ROUNDING = 1e-12
 _KEY_TYPES: dict[str, pl.DataType] = {name: pl.Int32() if name == "year" else pl.String() for name in KEYS}
 _EXPOSURE: dict[str, pl.DataType] = {
@@ -54,8 +54,9 @@ class Traced:
 
     Attributes:
         exposure: ``material, year, stage, importer, country``; ``face_value_share, made_in_share,
-            processed_in_share`` (0..1 of the importer's supply), each with ``_low`` and ``_high`` (the
-            three export-mix rules and p05..p95 of the draws, the centre inside); ``mine_origin_share``;
+            processed_in_share`` (0..1 of the importer's supply) and ``import_made_in_share`` (of its
+            imports), each with ``_low`` and ``_high`` (the three export-mix rules and p05..p95 of the
+            draws, the centre inside); ``mine_origin_share``;
             ``hidden_share`` (processed minus face value, signed); ``processed_in_share_p05 _p50 _p95``;
             ``draws, seed, evidence``. Country is also SECONDARY and UNEXPLAINED, with mine origin
             alone, so that mine origin adds to one; shares below ``SMALLEST`` are unexplained there.
@@ -123,7 +124,7 @@ def _exposure(traced: pl.DataFrame, parts: ChainNetworks) -> pl.DataFrame:
     traced = traced.join(parts.starts, on=["material", "year"], how="left", validate="m:1")
     known = (pl.col("start") == STAGES[0]) | (pl.col("country") == SECONDARY)
     rows = traced.with_columns(mine_origin_share=pl.when(known).then("mine_origin_share"))
-    shares = [f"{name}_share" for name in _MEASURES]
+    shares = [f"{name}_share" for name in _MEASURES[:3]]
     seen = pl.max_horizontal(*shares, "mine_origin_share").fill_null(0.0) > SMALLEST
     rows = rows.filter(seen & (pl.col("country") != UNEXPLAINED))
     explained = rows.sort(KEYS).group_by(_MARKET).agg(pl.col("mine_origin_share").sum())

@@ -26,6 +26,7 @@ class StageTrace:
         blend: what markets and exports consist of.
         landing: where a tonne of a market was made: by producer, in the column after them from
             secondary supply, in the last one unexplained (n x n+2); rows add to one.
+        bought: the same for a tonne of a market's imports alone (n x n+2); zeros where it imports nothing.
         shipment: the same for a tonne of each exporter's shipments (e x n+2).
         passed: share of a producer's tonne that passed through plants of country d (n x n), V of
             the methods; the producer itself counts.
@@ -36,6 +37,7 @@ class StageTrace:
     stage: str
     blend: Blend
     landing: Floats
+    bought: Floats
     shipment: Floats
     passed: Floats
     processed: Floats
@@ -100,6 +102,8 @@ def _stage(stage: str, mixed: Blend, passed: Floats, feed_origin: Floats) -> Sta
     size = len(mixed.supplied)
     makers, shipped = _shipments(mixed)
     arriving = mixed.imports[:, mixed.exporters] @ shipped
+    imported = arriving.sum(axis=1, keepdims=True)
+    bought = np.divide(arriving, imported, out=np.zeros_like(arriving), where=imported > 0)
     arriving[:, -2] += mixed.secondary
     landing = _spread(mixed.home_pool[:, None] * arriving, makers, size)
     landing[np.diag_indices(size)] += mixed.home_own
@@ -108,7 +112,10 @@ def _stage(stage: str, mixed: Blend, passed: Floats, feed_origin: Floats) -> Sta
     made = landing[:, plants]
     origin = made @ feed_origin[plants]
     origin[:, -2:] += landing[:, -2:]
-    return StageTrace(stage, mixed, landing, _spread(shipped, makers, size), passed, made @ passed[plants], origin)
+    return StageTrace(
+        stage, mixed, landing, _spread(bought, makers, size), _spread(shipped, makers, size), passed,
+        made @ passed[plants], origin,
+    )  # fmt: skip
 
 
 def _shipments(mixed: Blend) -> tuple[Codes, Floats]:

@@ -21,7 +21,8 @@ from tracing.mixing import RULES
 from tracing.network import Batch, Codes, Floats, Grid, Mask, StageNetwork, refuse
 
 DISTRIBUTIONS = ("lognormal", "triangular")
-UNCERTAIN = MEASURES[:3]
+IMPORTED = "import_made_in_share"
+UNCERTAIN = (*MEASURES[:3], IMPORTED)
 """Measures that get an interval; mine origin is given as it is."""
 
 SUMMARIES = ("", "_p05", "_p50", "_p95", "_mixing_low", "_mixing_high", "_low", "_high")
@@ -60,10 +61,11 @@ def monte_carlo(
             mode central, low and high its ends, also used for rows whose low or central is zero.
 
     Returns:
-        Batch keys, ``stage, importer, country``; for each of ``face_value_share``, ``made_in_share``
-        and ``processed_in_share`` the central figure and, with suffix, ``_p05 _p50 _p95``,
-        ``_mixing_low _mixing_high`` (range over the rules) and ``_low _high`` (over all of these);
-        and ``mine_origin_share``.
+        Batch keys, ``stage, importer, country``; for each of ``face_value_share``, ``made_in_share``,
+        ``processed_in_share`` and ``import_made_in_share`` (who made what the importer imports, of
+        its imports; null where it imports nothing) the central figure and, with suffix,
+        ``_p05 _p50 _p95``, ``_mixing_low _mixing_high`` (range over the rules) and ``_low _high``
+        (over all of these); and ``mine_origin_share``.
 
     Raises:
         InvalidNetwork: as for ``look_through``; or bounds that do not enclose the central tonnes.
@@ -115,6 +117,10 @@ def _intervals(
     chunks = []
     for out, where, spot, rules in zip(drawn, wheres, spots, zip(*by_rule, strict=True), strict=True):
         summaries = _summaries(out, np.array([_uncertain(stage, spot) for stage in rules]))
+        # Who made the imports of a market without any is no question, and nobody's answer to it is none.
+        nothing = ~rules[0].bought.any(axis=1)[spot // batch.size]
+        for part in summaries[-len(SUMMARIES) :]:
+            part[nothing] = np.nan
         central = rows_of(grid, batch, rules[0], shares(rules[0]), where)
         named = np.nonzero(where)[1] < batch.size
         chunks.append(replace(central, shares=(*(_spaced(part, named) for part in summaries), central.shares[3])))
@@ -123,7 +129,8 @@ def _intervals(
 
 def _uncertain(stage: StageTrace, spot: Codes) -> list[Floats]:
     """The measures that get an interval, at flat positions of the n x n matrices."""
-    return [measure.ravel()[spot] for measure in (stage.face_value, stage.made, stage.processed)]
+    measures = (stage.face_value, stage.made, stage.processed, stage.bought[:, :-2])
+    return [measure.ravel()[spot] for measure in measures]
 
 
 def _spaced(values: Floats, where: Mask) -> Floats:

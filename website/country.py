@@ -5,7 +5,7 @@ What belongs here: choosing what a country's page shows. What does not: HTML.
 
 from __future__ import annotations
 
-from website.marts import Row, by
+from website.marts import NEWEST_LISTS, Row, by
 from website.overview import part
 from website.render import Site
 
@@ -67,13 +67,11 @@ group by country, material, stage, s.position
 order by country, over_half desc, importers desc, material, s.position
 """
 
-_OUTPUT = """
+_OUTPUT = f"""
 select o.country, o.material, o.stage, o.year, o.share, o.production_t, o.production_t_low, o.production_t_high,
     o.token, o.basis, o.evidence, o.source, o.vintage
 from mart_stage_output as o
-join (from mart_stage_concentration where is_preferred
-    qualify row_number() over (partition by material, stage order by year desc) = 1) as k
-    using (material, stage, year, source)
+join ({NEWEST_LISTS}) as k using (material, stage, year, source)
 join dim_stage as s using (stage)
 where not o.is_total and o.form = 'all' and o.share >= 0.01
 order by o.country, o.share desc, o.material, s.position

@@ -169,13 +169,26 @@ select
     d.*, s.country as seller, s.face_value_share as seller_share,
     s.face_value_share_low as seller_low, s.face_value_share_high as seller_high,
     p.face_value_share_low as face_low, p.face_value_share_high as face_high,
-    p.made_in_share_low as made_low, p.made_in_share_high as made_high, p.mine_origin_share as mined
+    p.made_in_share_low as made_low, p.made_in_share_high as made_high, p.mine_origin_share as mined,
+    p.import_made_in_share as imports_made, p.import_made_in_share_low as imports_made_low,
+    p.import_made_in_share_high as imports_made_high
 from newest as d
 left join seller as s using (importer, material, stage, year)
 left join mart_supplier_exposure as p
     on p.importer = d.importer and p.material = d.material and p.stage = d.stage and p.year = d.year
     and p.country = d.top_processor
 order by d.importer, d.material, d.stage
+"""
+
+# The list of world output to show of each stage: the newest of the preferred publisher, else of published statements.
+NEWEST_LISTS = """
+    select material, stage, year, source from mart_stage_concentration where is_preferred
+    qualify row_number() over (partition by material, stage order by year desc) = 1
+    union all
+    select material, stage, max(year) as year, source from mart_stage_output as o
+    where source = 'published' and not exists (
+        select 1 from mart_stage_concentration as k where k.material = o.material and k.stage = o.stage)
+    group by material, stage, source
 """
 
 _HIDDEN = """

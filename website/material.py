@@ -11,7 +11,7 @@ from typing import Any
 from website import words
 from website.acts import Acts
 from website.cells import arrows, lead, processor_of, seller_of
-from website.marts import Row, by
+from website.marts import NEWEST_LISTS, Row, by
 from website.packing import many
 from website.render import Site
 from website.series import import_series, sellers_and_ways
@@ -135,19 +135,30 @@ def _world(site: Site) -> dict[tuple[str, str], dict[str, Any]]:
     )
     output = by(
         marts.rows(
-            "select o.material, o.stage, o.country, o.share, o.production_t, o.production_t_low, o.production_t_high, "
-            "o.token, o.evidence from mart_stage_output o join (from mart_stage_concentration where is_preferred "
-            "qualify row_number() over (partition by material, stage order by year desc) = 1) k "
+            "select material, stage, year, source, vintage, basis, country, share, production_t, production_t_low, "
+            f"production_t_high, token, evidence from mart_stage_output as o join ({NEWEST_LISTS}) as k "
             "using (material, stage, year, source) where not o.is_total and o.form = 'all' "
-            "order by o.material, o.stage, o.share desc nulls last, o.country"
+            "order by material, stage, share desc nulls last, country"
         ),
         "material",
         "stage",
     )
+    known = {(head["material"], head["stage"]) for head in heads}
+    heads += [_told(rows) for place, rows in output.items() if place not in known]
     return {
         (head["material"], head["stage"]): {"head": head, "rows": output.get((head["material"], head["stage"]), [])}
         for head in heads
     }
+
+
+def _told(rows: list[Row]) -> Row:
+    """Return the head of a list that is made of published statements, whose concentration nobody prints."""
+    named = [row for row in rows if row["country"] != "OTH"]
+    return rows[0] | {
+        "world_t": sum(row["production_t"] for row in rows),
+        "top_country": named[0]["country"], "top_share": named[0]["share"], "hhi_low": None, "hhi_high": None,
+        "evidence": max((row["evidence"] for row in rows), key=list(words.EVIDENCE).index),
+    }  # fmt: skip
 
 
 def _stage(

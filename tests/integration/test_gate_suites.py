@@ -48,6 +48,8 @@ SUPPLIER_EXPOSURE = """
         face as face_value_share, face - 0.05 as face_value_share_low, face + 0.05 as face_value_share_high,
         case when face is not null then 'traced' end as face_value_basis,
         made as made_in_share, made - 0.05 as made_in_share_low, made + 0.05 as made_in_share_high,
+        bought as import_made_in_share, bought - 0.05 as import_made_in_share_low,
+        bought + 0.05 as import_made_in_share_high,
         passed as processed_in_share, passed - 0.1 as processed_in_share_low, passed + 0.1 as processed_in_share_high,
         passed - 0.05 as processed_in_share_p05, passed as processed_in_share_p50,
         passed + 0.05 as processed_in_share_p95,
@@ -228,6 +230,9 @@ def test_an_error_in_printed_import_sources_is_stopped(released: Path, tmp_path:
         (f"set country = 'JPN' where {MARKET} and country = 'VNM'", "country_is_a_supplier"),
         (f"set traced_evidence = 'guessed' where {MAGNETS}", "evidence_is_a_grade"),
         (f"set seed = 8 where {MAGNETS}", "one_seed_for_all"),
+        (f"set import_made_in_share = 0.9 where {MAGNETS}", "interval_contains_the_centre"),
+        (f"set import_made_in_share = 0.85 where {MAGNETS}", "makers_of_imports_sum_to_at_most_1"),
+        (f"set import_made_in_share_high = 1.1 where {MAGNETS}", "share_within_0_and_1"),
     ],
 )
 def test_an_error_in_traced_exposure_is_stopped(released: Path, tmp_path: Path, error: str, check: str) -> None:

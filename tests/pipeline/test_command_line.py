@@ -15,6 +15,7 @@ import oretrace
 from ingest.embedded import read_snapshot_table
 from ingest.errors import BadInput
 from ingest.home import SNAPSHOT
+from orchestration.warehouse import connect
 from tests.pipeline.conftest import oretrace as run
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -107,6 +108,51 @@ def test_an_unknown_word_gets_one_line_with_the_nearest(first_run: Run, argument
     assert done.returncode == 2
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_show_makers_gives_who_sold_and_who_made_the_imports(first_run: Run) -> None:
+    home, _ = first_run
+    asked = ("show", "makers", "--importer", "Germany", "--material", "Rare earths")
+    done = run(*asked, "--all", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    shown = {row["country"]: row for row in json.loads(done.stdout)}
+    with connect((home / "warehouse" / "oretrace.duckdb").resolve()) as db:
+        marts = db.execute(
+            "select country, 100 * import_share, 100 * import_made_in_share, 100 * made_in_share, "
+            "100 * sum(face_value_share) filter (country <> importer) over () from mart_supplier_exposure "
+            "where importer = 'DEU' and material = 'rare_earths' and stage = 'component' and year = 2024"
+        ).fetchall()
+    assert sum(row["made_pct"] or 0 for row in shown.values()) == pytest.approx(100, abs=0.5)
+    for country, sold, made, of_supply, imported in marts:
+        if made is not None and country != "DEU":
+            assert made == pytest.approx(100 * of_supply / imported, abs=1e-6), "no recycled magnets in the network"
+            assert (shown[country]["sold_pct"], shown[country]["made_pct"]) == pytest.approx((sold, made), abs=0.051)
+    assert shown["CHN"]["made_pct"] > shown["CHN"]["sold_pct"]
+    assert "Rare earths, component: imports of Germany in 2024" in run(*asked, home=home).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--importer", "USA", "--material", "gallium"), "blind"),
+        (("--importer", "USA", "--material", "rare_earths", "--stage", "mine"), "It is for: component 2023"),
+        (("--importer", "USA", "--material", "rare_earths", "--year", "1066"), "component 2024"),
+    ],
+)
+def test_makers_that_are_not_known_are_said_to_be_so(first_run: Run, arguments: tuple[str, ...], says: str) -> None:
+    done = run("show", "makers", *arguments, home=first_run[0])
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_sources_fit_a_terminal_and_are_whole_on_request(first_run: Run) -> None:
+    narrow, wide = (run("sources", *more, home=first_run[0]).stdout for more in ((), ("--wide",)))
+    assert max(map(len, narrow.splitlines())) <= 120
+    for column in ("source", "state", "next_tick"):
+        assert column in narrow
+    assert "licence" in wide
+    assert "licence" not in narrow
 
 
 def test_before_the_first_run_the_reader_is_told_what_to_do(tmp_path: Path) -> None:

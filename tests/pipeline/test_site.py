@@ -45,8 +45,9 @@ KINDS = [
 FIGURES = {
     "materials.html": "select name, basis from dim_material where material = 'gallium'",
     "material/rare_earths.html": """
-        select s.name, format('{:,.0f}', world_t) from mart_stage_concentration join dim_stage s using (stage)
-        where material = 'rare_earths' and stage = 'mine' and is_preferred order by year desc limit 1""",
+        select s.name, printf('China %.0f', 100 * share) from mart_stage_output join dim_stage s using (stage)
+        where material = 'rare_earths' and stage = 'component' and source = 'published' and country = 'CHN'
+        order by year desc limit 1""",
     "material/gallium.html": """
         select s.name, printf('China %.0f', 100 * top_share)
         from mart_stage_concentration join dim_stage s using (stage)

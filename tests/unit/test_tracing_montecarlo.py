@@ -10,6 +10,7 @@ from tests.unit.networks import networks
 from tracing import RULES, look_through, monte_carlo
 
 MEASURES = ("face_value_share", "made_in_share", "processed_in_share")
+IMPORTED = "import_made_in_share"
 MADE = pl.DataFrame(
     {"stage": ["mine", "mine", "metal", "metal"], "country": ["A", "B", "A", "B"], "quantity_t": [9.0, 5.0, 4.0, 6.0]}
 )
@@ -70,7 +71,7 @@ def test_the_interval_contains_the_centre_on_any_network(network):
     found = monte_carlo(made, moved, secondary=recycled, stages=network.stages, draws=5).filter(
         ~pl.col("country").is_in(["SECONDARY", "UNEXPLAINED"])
     )
-    for measure in MEASURES:
+    for measure in (*MEASURES, IMPORTED):
         assert found.select((pl.col(f"{measure}_low") <= pl.col(measure)).all()).item()
         assert found.select((pl.col(measure) <= pl.col(f"{measure}_high")).all()).item()
         assert found[f"{measure}_high"].is_between(0, 1 + 1e-9).all()
@@ -83,6 +84,28 @@ def test_the_central_figures_are_those_of_the_look_through():
     assert both.height == plain.height
     for measure in (*MEASURES, "mine_origin_share"):
         assert both[measure].equals(both[f"{measure}_mc"], check_names=False)
+
+
+def test_who_made_the_imports_is_asked_of_imports_alone():
+    found = monte_carlo(uncertain(MADE), uncertain(MOVED), draws=3).filter(stage="metal")
+    # C buys 1 t of A and 3 t of B, a quarter of whose metal came from A.
+    assert row(found, importer="C", country="A")[IMPORTED] == pytest.approx((1 + 3 * 0.25) / 4)
+    assert row(found, importer="C", country="B")[IMPORTED] == pytest.approx(3 * 0.75 / 4)
+    # B makes most of its metal itself and imports none but of A.
+    assert row(found, importer="B", country="A")[IMPORTED] == pytest.approx(1)
+    assert row(found, importer="B", country="A")["made_in_share"] == pytest.approx(0.25)
+    # A imports nothing: there is no answer, which is not none.
+    assert found.filter(importer="A")[IMPORTED].null_count() == found.filter(importer="A").height == 1
+
+
+def test_what_was_sold_and_bought_back_is_the_importer_s_own_among_imports():
+    sold = pl.DataFrame(
+        {"stage": ["metal"] * 2, "exporter": ["A", "B"], "importer": ["B", "A"], "quantity_t": [2.0, 1.0]}
+    )
+    found = monte_carlo(MADE.filter(pl.col("stage") == "metal"), sold, draws=2)
+    makers = found.filter(importer="A")
+    assert makers[IMPORTED].sum() == pytest.approx(1)
+    assert 0 < row(found, importer="A", country="A")[IMPORTED] < 1
 
 
 def test_exact_tonnes_have_no_spread():
