@@ -125,7 +125,8 @@ def test_show_makers_gives_who_sold_and_who_made_the_imports(first_run: Run) -> 
     assert sum(row["made_pct"] or 0 for row in shown.values()) == pytest.approx(100, abs=0.5)
     for country, sold, made, of_supply, imported in marts:
         if made is not None and country != "DEU":
-            assert made == pytest.approx(100 * of_supply / imported, abs=1e-6), "no recycled magnets in the network"
+            # No magnets are recycled in the network; sellers of less than a millionth of supply are not in the mart.
+            assert made == pytest.approx(100 * of_supply / imported, abs=1e-3)
             assert (shown[country]["sold_pct"], shown[country]["made_pct"]) == pytest.approx((sold, made), abs=0.051)
     assert shown["CHN"]["made_pct"] > shown["CHN"]["sold_pct"]
     assert "Rare earths, component: imports of Germany in 2024" in run(*asked, home=home).stdout
