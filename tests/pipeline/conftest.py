@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -38,9 +40,16 @@ def oretrace(
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Home and output of ``oretrace run`` on an empty home."""
-    home = tmp_path_factory.mktemp("home")
-    done = oretrace("run", home=home, environment=SECRETS)
+    """Home and output of ``oretrace run`` on an empty home; the workers of one test session share it."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    home, told = root / "first-run", root / "first-run.json"
+    with (root / "first-run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            ran = oretrace("run", home=home, environment=SECRETS)
+            told.write_text(json.dumps([ran.args, ran.returncode, ran.stdout, ran.stderr]))
+    done = subprocess.CompletedProcess(*json.loads(told.read_text()))
     assert done.returncode == 0, done.stderr
     return home, done
 
