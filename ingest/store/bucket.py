@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -39,7 +39,7 @@ _ROLES = (
 )
 PART = 8 * 1024 * 1024
 MOST_PARTS = 9_000  # S3 takes 10,000
-AT_ONCE = 4  # files, each with so many parts: 128 MB at most in memory
+FILES_AT_ONCE, PARTS_AT_ONCE = 8, 4  # 256 MB at most in memory
 _RETRY: Any = {
     "max_retries": 5,
     "retry_timeout": timedelta(minutes=3),
@@ -109,7 +109,7 @@ class Bucket:
                 obstore.put(self.client, key, whole, mode="create")
             else:
                 part = max(PART, size // MOST_PARTS + 1)
-                obstore.put(self.client, key, content, chunk_size=part, max_concurrency=AT_ONCE)
+                obstore.put(self.client, key, content, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
 
     def get(self, key: str) -> bytes:
         """Read a small object.
@@ -147,8 +147,11 @@ class Bucket:
         return {item["path"]: item["size"] for item in self._listed(below)}
 
     def ages(self, below: str) -> dict[str, timedelta]:
-        """Return how long ago each object below a folder was written."""
-        now = datetime.now(UTC)
+        """Return how long ago each object below a folder was written, by the clock of the server."""
+        probe = f"probe/{uuid4().hex}"
+        self.put(probe, b"now")
+        (now,) = (item["last_modified"] for item in self._listed("probe") if item["path"] == probe)
+        self.remove([probe])
         return {item["path"]: now - item["last_modified"] for item in self._listed(below)}
 
     def _listed(self, below: str) -> list[Any]:
@@ -330,7 +333,7 @@ def _stays_inside(name: str) -> bool:
 
 def _side_by_side(do: Any, names: Iterable[str]) -> None:
     """Do it for every name, a few at a time; the first that fails ends it."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         waiting = [pool.submit(do, name) for name in names]
         try:
             for item in waiting:

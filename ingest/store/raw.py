@@ -9,6 +9,7 @@ What belongs here: sending and bringing vintages. What does not: what a vintage 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -127,7 +128,7 @@ def _see(bucket: Bucket, folder: Path, source: str, name: str) -> str:
         files_of(source, name, sidecar)
     except (ValueError, KeyError, TypeError) as error:
         raise OretraceError(f"{bucket.url}/{record} is damaged ({error!r}). Remove it, and fetch that again.") from None
-    partial = folder / f".seeing-{name}-{os.getpid()}"
+    partial = folder / f".seeing-{name}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     (partial / SIDECAR).write_bytes(text)
@@ -143,12 +144,19 @@ def bring(vintage: Vintage) -> None:
         BadInput: the environment does not name the store that has them.
         StoreFailed: a file is missing or damaged there; nothing is kept.
     """
+    with (vintage.folder.parent / ".bringing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # who had to wait finds them here
+        if (vintage.folder / ELSEWHERE).exists():
+            _bring(vintage)
+
+
+def _bring(vintage: Vintage) -> None:
     note = vintage.folder / ELSEWHERE
     url = note.read_text()
     if url != os.environ.get(VARIABLE, "").strip().rstrip("/"):
         raise BadInput(f"the files of {vintage.folder} are in {url}. Set {VARIABLE} to it, and its keys.")
     bucket = Bucket.from_environment()
-    partial = vintage.folder.with_name(f".bringing-{vintage.vintage}-{os.getpid()}")
+    partial = vintage.folder.with_name(f".bringing-{vintage.vintage}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     try:
@@ -158,7 +166,7 @@ def bring(vintage: Vintage) -> None:
             (vintage.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).replace(vintage.folder / name)
         (vintage.folder / _SENT).write_text(bucket.url)
-        note.unlink(missing_ok=True)
+        note.unlink()
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

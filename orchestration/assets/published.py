@@ -6,13 +6,14 @@ What does not belong here: the publish protocol itself (``publish``).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 
 import dagster as dg
 
 from ingest.home import Home
 from ingest.sources import sources
-from ingest.store import configured
+from ingest.store import VARIABLE, configured
 from ingest.vintages import sha256_of
 from orchestration import dbt, site
 from orchestration.assets.metadata import OWNERS, code_references
@@ -51,6 +52,7 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
                 "unchanged": release.unchanged,
                 "dagster/uri": (home.warehouse / "oretrace.duckdb").absolute().as_uri(),
                 "folder": dg.MetadataValue.path(str(release.folder)),
+                **({"store": os.environ[VARIABLE]} if configured() else {}),
                 # Kept outside the warehouse, it tells whether the list of hashes itself was ever written anew.
                 "checksums_sha256": sha256_of(release.folder / CHECKSUMS),
                 "diff": dg.MetadataValue.md(changes),

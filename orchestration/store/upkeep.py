@@ -71,7 +71,7 @@ def rollback(home: Home, version: str) -> str:
 def prune(home: Home, keep: int) -> list[str]:
     """Remove all but the newest releases from the store; the published one stays, and so does what is under way.
 
-    The pointer leaves them first, then they go, here too; also what killed publishers left behind.
+    A pointer without them is written first, then they go, here too; also what killed publishers left behind.
 
     Returns:
         The removed versions, newest first.
@@ -79,10 +79,12 @@ def prune(home: Home, keep: int) -> list[str]:
     bucket = Bucket.from_environment()
     pointer = _pointer(bucket)
     old = [version for version in sorted(pointer.releases, reverse=True)[keep:] if version != pointer.current]
-    if old:
+    left_behind = _left_behind(bucket, pointer)
+    if old or left_behind:
+        # Also where only left-overs go: a publisher that slept over its upload is then too late, and refused.
         left = {version: entry for version, entry in pointer.releases.items() if version not in old}
         pointer = move(bucket, pointer, pointer.current, left, "prune")
-    for version in [*old, *_left_behind(bucket, pointer)]:
+    for version in [*old, *left_behind]:
         for below in (RELEASES, CANONICAL):
             bucket.remove(bucket.sizes(f"{below}/{version}"))
     with only_publisher(home.warehouse):
