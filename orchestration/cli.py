@@ -308,6 +308,12 @@ def main() -> None:
     except OSError as error:
         # Libraries raise it with one text alone, which then says all.
         fail(f"{error.filename or 'writing'}: {error.strerror or error}. Nothing half-written is used.", 1)
+    except Exception as error:
+        # A view or page of today asks a release of yesterday for a column; a user's own SQL is answered elsewhere.
+        if type(error).__name__ not in ("BinderException", "CatalogException"):
+            raise
+        said = str(error).partition("\n")[0]
+        fail(f"the published release lacks what this reads ({said}). Make one of this version: oretrace run", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

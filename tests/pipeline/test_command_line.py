@@ -16,6 +16,7 @@ from ingest.embedded import read_snapshot_table
 from ingest.errors import BadInput
 from ingest.home import SNAPSHOT
 from orchestration.warehouse import connect
+from tests.integration.test_serve import release
 from tests.pipeline.conftest import oretrace as run
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -164,6 +165,15 @@ def test_before_the_first_run_the_reader_is_told_what_to_do(tmp_path: Path) -> N
     ):
         done = run(*command, home=tmp_path)
         assert done.returncode == 2
+        assert "oretrace run" in done.stderr
+
+
+def test_a_release_of_another_version_is_told_in_one_line(tmp_path: Path) -> None:
+    release(tmp_path, 1)  # holds none of the marts
+    for command in (("show", "makers", "--importer", "DEU", "--material", "tin"), ("site", str(tmp_path / "site"))):
+        done = run(*command, home=tmp_path)
+        assert done.returncode == 1
+        assert len(done.stderr.strip().splitlines()) == 1
         assert "oretrace run" in done.stderr
 
 
