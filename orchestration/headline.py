@@ -87,4 +87,4 @@ def print_headline(home: Home, version: str, *, unchanged: bool) -> None:
     if site.is_file():
         print(f"site       {site} (open it in a browser)")
     print(f"audit      {home.build / 'data_docs' / 'index.html'}")
-    print("ask        .venv/bin/oretrace show dependence --importer DEU --material rare_earths")
+    print("ask        .venv/bin/oretrace show makers --importer DEU --material rare_earths")

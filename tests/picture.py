@@ -19,7 +19,8 @@ def main() -> None:
     with chromium() as browser, visit(browser, f"{page.as_uri()}#importer=DEU", width=1120) as found:
         found.page.wait_for_selector("#importer-part[data-importer=DEU]")
         # Down to the row of rare earths.
-        box = found.page.locator(".heat tbody tr", has_text="Rare earths").first.bounding_box()
+        name = found.page.get_by_role("link", name="Rare earths", exact=True)
+        box = found.page.locator(".heat tbody tr", has=name).first.bounding_box()
         assert box is not None and not found.troubles, found.troubles
         PICTURE.parent.mkdir(parents=True, exist_ok=True)
         clip = {"x": 0, "y": 0, "width": 1120, "height": round(box["y"] + box["height"])}
