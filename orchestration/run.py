@@ -230,4 +230,6 @@ def _last_words(error: BaseException) -> str:
 
     while error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return plain_words(str(error).strip().partition("\n")[0] or type(error).__name__)

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-import website
-from ingest.home import Home
+from ingest.home import PROJECT, Home
 from orchestration import dbt, dbt_docs
 from orchestration.publish import fingerprint
 from orchestration.releases import LINK, SITE
@@ -37,6 +36,8 @@ def write_site(home: Home, database: Path, target: Path) -> Path:
     Returns:
         The first page.
     """
+    import website  # its charts are slow to import, and every process of Dagster loads this module
+
     home.build.mkdir(parents=True, exist_ok=True)
     manifest = dbt.target(home) / "manifest.json"
     audit = home.build / "data_docs"
@@ -56,5 +57,5 @@ def write_site(home: Home, database: Path, target: Path) -> Path:
 
 def dressing() -> str:
     """Return a fingerprint of what makes the site besides the marts, so that new pages make a new release."""
-    made_of = fingerprint(Path(website.__file__).parent, dbt.DBT_PROJECT / "models", Path(dbt_docs.__file__))
+    made_of = fingerprint(PROJECT / "website", dbt.DBT_PROJECT / "models", Path(dbt_docs.__file__))
     return f"{made_of} altair {version('altair')} vl-convert {version('vl-convert-python')}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,8 @@ from orchestration.alerting.kinds import SEVERITIES, kinds
 from orchestration.alerting.message import Alert
 from orchestration.alerting.outbox import Outbox
 from orchestration.alerting.telling import settle
+from tests.conftest import PROJECT
+from tests.pipeline.faults import filled, small_disk
 from tests.receivers import PASSWORD, SECRET_PATH, Received, receivers
 
 
@@ -147,6 +151,34 @@ def test_a_home_that_takes_no_file_still_alerts_once(tmp_path: Path, got: Receiv
         Desk(home).finished(failed("run-1", kind="home_unwritable"))
         Outbox(home).deliver()
     assert len(got.posts) == len(got.mails) == 1
+
+
+TELL = """
+import sys
+from ingest.home import Home
+from orchestration.alerting.desk import Desk
+from orchestration.alerting.incident import incident_of_error
+error = OSError(28, "No space left on device")
+Desk(Home.from_environment()).finished(incident_of_error(sys.argv[1], "refresh", error))
+"""
+
+
+def test_faults_on_a_disk_without_room_are_told_by_one_process_after_the_other_and_the_end_with_room(
+    tmp_path: Path, got: Received, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", 2) as disk:
+        home = Home(disk / "home").create()
+        monkeypatch.setenv("ORETRACE_HOME", str(home.root))
+        Desk(home).finished(failed("run-0"))
+        noted = (home.root / "alerts" / "state.json").read_bytes()
+        with filled(disk, free=0):
+            for run in ("run-1", "run-2"):
+                subprocess.run([sys.executable, "-c", TELL, run], cwd=PROJECT, check=True)
+            assert (home.root / "alerts" / "state.json").read_bytes() == noted
+        Desk(home).finished(good("run-3"))
+    told = [(post["oretrace"]["kind"], post["oretrace"]["run_id"]) for post in got.posts]
+    assert told[:3] == [("run_failed", "run-0"), ("disk_full", "run-1"), ("disk_full", "run-2")]
+    assert told[3:] == [("recovered", "run-3")] and len(got.mails) == 4
 
 
 def test_no_secret_is_in_a_log_a_file_or_a_message(

@@ -34,7 +34,7 @@ def oretrace(
     """Run the command line as a user would."""
     settings = {**os.environ, "ORETRACE_HOME": str(home), **(environment or {})}
     return subprocess.run(
-        [str(ORETRACE), *arguments], env=settings, capture_output=True, text=True, timeout=300, check=False
+        [str(ORETRACE), *arguments], env=settings, capture_output=True, text=True, timeout=900, check=False
     )
 
 

@@ -152,10 +152,12 @@ def certify_anew(home: Path) -> None:
 
 
 @contextmanager
-def parts(home: Path, *names: str, environment: Mapping[str, str] | None = None) -> Iterator[Callable[[], str]]:
+def parts(
+    home: Path, *names: str, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
+) -> Iterator[Callable[[], str]]:
     """Give a function that runs parts of the real job, in another process, and says how it ended."""
     settings = {**os.environ, "ORETRACE_HOME": str(home), **(environment or {})}
-    command = [sys.executable, "-m", "tests.pipeline.faults", *names]
+    command = [*prefix, sys.executable, "-m", "tests.pipeline.faults", *names]
     with subprocess.Popen(
         command, cwd=PROJECT, env=settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -250,7 +252,9 @@ def _main(names: Sequence[str]) -> None:
                 incident = incident_of_error(run_id, "refresh", error)
         assert incident is not None
         Desk(home).finished(incident)
-        print(ENDED + ("ok" if incident.ok else f"{incident.kind}: {' | '.join(incident.reasons)}"), flush=True)
+        ended = "ok" if incident.ok else f"{incident.kind}: {' | '.join(incident.reasons)}"
+        # A full disk cuts off what a step printed in mid-line.
+        print(f"\n{ENDED}{ended}", flush=True)
 
 
 if __name__ == "__main__":

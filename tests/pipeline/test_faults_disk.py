@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.conftest import oretrace
-from tests.pipeline.faults import Published, read_only, reader, small_disk
+from tests.pipeline.faults import Published, filled, read_only, reader, small_disk
 from tests.receivers import Received, receivers
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -51,4 +51,20 @@ def test_a_home_that_is_read_only_is_refused_in_one_line_and_the_alert_goes_out_
     alert = got.wait_for("home_unwritable")
     assert before.version in alert["published"]
     assert got.kinds() == ["home_unwritable"] and len(got.mails) == 1
+    assert watched.reads and watched.errors == []
+
+
+@pytest.mark.long
+def test_a_disk_without_any_room_is_told_of_each_time_although_nothing_can_be_noted(disk: Path, got: Received) -> None:
+    home = disk / "home"
+    before = Published.of(home)
+    noted = (home / "alerts" / "state.json").read_bytes()
+    with filled(disk, free=0), reader(home) as watched:
+        for nth in (1, 2):
+            done = oretrace("run", "--force", home=home, environment=got.environment)
+            refused(done, 1, "the run could not be recorded: ")
+            before.check(home)
+            assert got.kinds() == ["disk_full"] * nth and len(got.mails) == nth
+    assert (home / "alerts" / "state.json").read_bytes() == noted
+    assert all(before.version in alert["published"] for alert in got.of("disk_full"))
     assert watched.reads and watched.errors == []

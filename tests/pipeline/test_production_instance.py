@@ -25,6 +25,7 @@ import pytest
 from ingest.vintages import raw_vintages
 from orchestration.publish import current_release, verify
 from tests.conftest import PROJECT
+from tests.pipeline.conftest import ORETRACE
 from tests.pipeline.instance import (
     DEPLOY,
     PASSWORD,
@@ -228,6 +229,8 @@ def test_a_tick_that_was_missed_is_made_up_for_once_and_what_is_new_is_fetched(p
     kept = [item for item in raw_vintages(house.home / "raw") if item.source == "worldbank"]
     assert len(kept) == 1
     house.stop("daemon", signal.SIGKILL)
+    assert "has not reported" in look_from_outside(house, "+15m")
+    assert [one["oretrace"]["kind"] for one in production.inbox.alerts].count("daemon_gone") == 1
     house.start("daemon")
     asked = len(production.publisher.asked)
     # The scheduler looks every few seconds, this sensor twice a minute.
@@ -235,6 +238,29 @@ def test_a_tick_that_was_missed_is_made_up_for_once_and_what_is_new_is_fetched(p
     mark = house.log("daemon").count(sign)
     wait_for(lambda: house.log("daemon").count(sign) > mark, "a round of the daemon", 240)
     assert len(fetches()) == 1 and len(production.publisher.asked) == asked
+    assert "has not reported" not in look_from_outside(house, "+0")
+    assert "services: back to normal" in production.inbox.text()
+
+
+def look_from_outside(house: Instance, clock: str) -> str:
+    """Do what the timer of the watch does, at another time than it is."""
+    done = subprocess.run(
+        ["faketime", "-f", clock, str(ORETRACE), "alerts", "check", "--services"],
+        env=house.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_the_ui_shows_that_what_was_published_is_fresh(production: Production) -> None:
+    def fresh() -> bool:
+        found = production.instance.ask(
+            "query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { "
+            "freshnessStatusInfo { freshnessStatus } } } }",
+            key={"path": ["marts", "mart_claims"]},
+        )["assetNodeOrError"]
+        return (found["freshnessStatusInfo"] or {}).get("freshnessStatus") == "HEALTHY"
+
+    wait_for(fresh, "the daemon's word on freshness", 120)
 
 
 def test_run_history_is_dumped_and_brought_back(production: Production, tmp_path: Path) -> None:

@@ -35,6 +35,32 @@ def test_an_audited_candidate_is_published_with_parquet_package_and_diff(tmp_pat
     assert pub.verify(target) == (1, [])
 
 
+def test_a_release_is_on_the_disk_whole_before_readers_are_led_to_it_and_so_is_what_leads_them(
+    tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Path | str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def written(handle: int) -> None:
+        done.append(Path(f"/proc/self/fd/{handle}").readlink())
+        fsync(handle)
+
+    def moved(path: Path, to: Path) -> Path:
+        done.append(f"moved to {to}")
+        return replace(path, to)
+
+    candidate = build(tmp_path)
+    certificate = certify(candidate)
+    monkeypatch.setattr(os, "fsync", written)
+    monkeypatch.setattr(Path, "replace", moved)
+    release = pub.publish(candidate, certificate, target)
+    led = done.index(f"moved to {target / 'current'}")
+    before = {path.name for path in done[:led] if isinstance(path, Path)}
+    missing = {path.name for path in release.folder.rglob("*") if path.is_file()} - before
+    assert missing == set() and release.folder.parent in done[:led]
+    assert target in done[led:]
+
+
 def test_without_certificate_nothing_is_published(tmp_path: Path, target: Path) -> None:
     with pytest.raises(pub.PublishRefused, match="no certificate"):
         pub.publish(build(tmp_path), tmp_path / "certificate.json", target)
