@@ -1,11 +1,10 @@
-"""Runs suites with Great Expectations on pandas frames read from the candidate.
+"""Runs suites with Great Expectations on frames read from the candidate.
 
-What belongs here: reading frames, evaluating expectations, and deciding whether an answer may be
-believed. What does not: the rules (``rules``, ``suites/``) and what follows from an outcome.
+What belongs here: evaluating expectations, and deciding whether an answer may be believed. What does not: reading
+frames (``pandas_frames``, ``spark_frames``), the rules (``rules``, ``suites/``) and what follows from an outcome.
 
-Great Expectations is given frames, never the database: through SQLAlchemy on DuckDB it passes
-false checks. A check holds only when Great Expectations says so, nothing was raised, every row of
-the frame was looked at, and at least ``min_rows`` rows had a value to judge.
+A check holds only when Great Expectations says so, nothing was raised, every row of the frame was looked at, and at
+least ``min_rows`` rows had a value to judge.
 """
 
 from __future__ import annotations
@@ -14,20 +13,18 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import duckdb
-
+from expectations import pandas_frames
+from expectations.frames import Frame, Frames
 from expectations.report import FAILED, PASSED, SKIPPED, GateReport, Outcome
 from expectations.rules import BadSuite, Check, Suite
-from ingest.errors import OretraceError
 
-Frame: TypeAlias = Any  # a pandas frame; pandas comes with Great Expectations and is as slow to import
 SAMPLE_ROWS = 10
 NARROW = 10  # columns
 _COLUMN_ARGUMENTS = ("column", "column_A", "column_B")
@@ -43,54 +40,78 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run reads and asks: Great Expectations, its batches, the database, tables of the last release."""
+    """What a run reads and asks: Great Expectations, its batches, the frames."""
 
     gx: Any
     batches: Any
-    connection: duckdb.DuckDBPyConnection
-    previous: frozenset[str] | None
+    frames: Frames
 
     def missing_for(self, check: Check) -> tuple[str, ...]:
         """Tables of the last release that the check reads and that release does not have."""
-        return tuple(name for name in check.previous_tables if name not in (self.previous or ()))
+        return tuple(name for name in check.previous_tables if name not in (self.frames.previous or ()))
 
 
-def run_suites(candidate: Path, suites: Sequence[Suite], previous: Path | None = None) -> GateReport:
+@dataclass(frozen=True)
+class _Seen:
+    """What was counted of a frame without Great Expectations, and its rows where they are shown.
+
+    Attributes:
+        total: its rows.
+        judged: of these, the rows that had a value to judge.
+        first: the first rows, where there should have been none.
+    """
+
+    total: int
+    judged: int
+    first: tuple[Mapping[str, Any], ...] = ()
+
+
+def run_suites(candidate: Path, suites: Sequence[Suite], previous: Path | None = None, remote: str = "") -> GateReport:
     """Evaluate suites on a candidate warehouse, which is opened read-only.
 
     Args:
-        candidate: DuckDB file with the marts.
+        candidate: DuckDB file with the marts; with ``remote`` a folder of Parquet files.
         suites: what must hold.
         previous: the published file of the last release, or None for the first.
+        remote: Spark Connect server that reads and judges; empty for this process.
 
     Raises:
         OretraceError: a file cannot be opened.
         BadSuite: an expectation does not exist or does not take its arguments.
     """
-    return evaluate(candidate, suites, previous).report
+    return evaluate(candidate, suites, previous, remote).report
 
 
-def evaluate(candidate: Path, suites: Sequence[Suite], previous: Path | None = None) -> Evaluation:
+def evaluate(candidate: Path, suites: Sequence[Suite], previous: Path | None = None, remote: str = "") -> Evaluation:
     """Like ``run_suites``, keeping what Great Expectations answered."""
     started = time.perf_counter()
     gx = great_expectations()
     imported = time.perf_counter()
     outcomes: list[Outcome] = []
     results: dict[str, tuple[Any, ...]] = {}
-    with _open(candidate, previous) as connection:
-        run = _Run(gx, _batches(gx), connection, _attach_previous(connection, previous))
+    with _open(candidate, previous, remote) as frames:
+        run = _Run(gx, frames.batches(gx), frames)
         for suite in suites:
             found = _run_suite(run, suite)
             outcomes.extend(outcome for outcome, _ in found)
             results[suite.mart] = tuple(result for _, result in found if result is not None)
+        engine = f"great_expectations {gx.__version__} {frames.engine}".strip()
     seconds = {"import": imported - started, "evaluate": time.perf_counter() - imported}
     report = GateReport(
         tuple(outcomes),
         compared=previous is not None,
-        engine=f"great_expectations {gx.__version__}",
+        engine=engine,
         seconds={step: round(value, 3) for step, value in seconds.items()},
     )
     return Evaluation(report, results)
+
+
+def _open(candidate: Path, previous: Path | None, remote: str) -> AbstractContextManager[Frames]:
+    if remote:
+        from expectations import spark_frames  # what only a large installation needs
+
+        return spark_frames.open_candidate(remote, candidate, previous)
+    return pandas_frames.open_candidate(candidate, previous)
 
 
 @cache
@@ -102,53 +123,13 @@ def great_expectations() -> Any:
     return gx
 
 
-@contextmanager
-def _open(candidate: Path, previous: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the candidate read-only; both files must be there."""
-    for path, what in ((candidate, "candidate warehouse"), (previous, "last release")):
-        if path is not None and not path.is_file():
-            raise OretraceError(f"the {what} {path} is not there.")
-    try:
-        connection = duckdb.connect(str(candidate), read_only=True)
-    except duckdb.Error as error:
-        raise OretraceError(f"the candidate warehouse {candidate} cannot be opened: {_line(error)}") from None
-    try:
-        connection.execute("set enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
-
-
-def _attach_previous(connection: duckdb.DuckDBPyConnection, previous: Path | None) -> frozenset[str] | None:
-    """Attach the last release as ``previous`` and name its tables."""
-    if previous is None:
-        return None
-    location = str(previous).replace("'", "''")
-    try:
-        connection.execute(f"attach '{location}' as previous (read_only)")
-    except duckdb.Error as error:
-        raise OretraceError(f"the last release {previous} cannot be opened: {_line(error)}") from None
-    rows = connection.execute("select table_name from duckdb_tables() where database_name = 'previous'").fetchall()
-    return frozenset(name for (name,) in rows)
-
-
-@cache
-def _batches(gx: Any) -> Any:
-    """A batch definition that takes any frame; making a context per frame would cost more than the checks."""
-    context = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("candidate").add_dataframe_asset("frame")
-    return asset.add_batch_definition_whole_dataframe("all rows")
-
-
 def _run_suite(run: _Run, suite: Suite) -> list[tuple[Outcome, Any]]:
     """Evaluate one suite; checks that read the same frame share it. Order of the suite is kept."""
     answers: dict[str, tuple[Outcome, Any]] = {}
     groups: dict[str | None, list[Check]] = {}
     for check in suite.checks:
         if missing := run.missing_for(check):
-            why = "there is no earlier release." if run.previous is None else f"it has no {', '.join(missing)}."
+            why = "there is no earlier release." if run.frames.previous is None else f"it has no {', '.join(missing)}."
             found = f"not compared with the last release: {why}"
             answers[check.name] = (_outcome(suite.mart, check, SKIPPED, found), None)
         else:
@@ -156,7 +137,7 @@ def _run_suite(run: _Run, suite: Suite) -> list[tuple[Outcome, Any]]:
     for query, checks in groups.items():
         try:
             answers.update(_run_group(run, suite.mart, query, checks))
-        except duckdb.Error as error:
+        except run.frames.unreadable as error:
             found = f"its rows could not be read: {_line(error)}."
             answers.update({check.name: (_outcome(suite.mart, check, FAILED, found), None) for check in checks})
     return [answers[check.name] for check in suite.checks]
@@ -168,24 +149,45 @@ def _run_group(run: _Run, mart: str, query: str | None, checks: Sequence[Check])
     Rows are put in order only when some are to be shown: sorting takes longer than judging.
     """
     expectations = {check.name: build_expectation(run.gx, mart, check) for check in checks}
-    sql = query.rstrip().rstrip(";") if query else _mart_query(run.connection, mart, checks)
+    sql = query.rstrip().rstrip(";") if query else _mart_query(run.frames, mart, checks)
     key = {column for check in checks for column in check.key}
-    for order in ("", " order by all"):
-        frame = run.connection.execute(f"select * from ({sql}){order}").df()
-        # A query of few columns is about these; of a whole mart the key is enough. The judged value is added anyway.
-        narrow = query is not None and (len(frame.columns) <= NARROW or not key)
-        shown = [column for column in frame.columns if narrow or column in key]
-        results = _validate(run, mart, expectations, frame, shown)
-        if all(result.success for result in results.values()):
+    found: dict[str, tuple[Outcome, Any]] = {}
+    for ordered in (False, True):
+        with run.frames.read(sql, ordered=ordered) as frame:
+            names = run.frames.names(frame)
+            # A query of few columns is about these; of a mart the key is enough. The judged value is added anyway.
+            narrow = query is not None and (len(names) <= NARROW or not key)
+            shown = [column for column in names if narrow or column in key]
+            results = _validate(run, mart, expectations, frame, shown)
+            if not ordered and not all(result.success for result in results.values()):
+                continue
+            seen = _see(run.frames, frame, checks, results)
+            for check in checks:
+                result = results.get(check.name)
+                found[check.name] = (_judge(mart, check, names, seen[check.name], result), result)
             break
-    return {
-        check.name: (_judge(mart, check, frame, results.get(check.name)), results.get(check.name)) for check in checks
-    }
+    return found
 
 
-def _mart_query(connection: duckdb.DuckDBPyConnection, mart: str, checks: Sequence[Check]) -> str:
+def _see(frames: Frames, frame: Frame, checks: Sequence[Check], results: Mapping[str, Any]) -> dict[str, _Seen]:
+    """Count the rows of a frame and those with a value to judge; keep the first where there should be none."""
+    groups = [_judged_columns(check, frames.names(frame)) for check in checks]
+    total, *judged = frames.counts(frame, [(), *groups])
+    seen = {}
+    for check, rows in zip(checks, judged, strict=True):
+        result = results.get(check.name)
+        unwanted = result is not None and not result.success and _expects_no_rows(check)
+        seen[check.name] = _Seen(total, rows, tuple(frames.first(frame, SAMPLE_ROWS)) if unwanted else ())
+    return seen
+
+
+def _expects_no_rows(check: Check) -> bool:
+    return check.expect == "ExpectTableRowCountToEqual" and check.arguments.get("value") == 0
+
+
+def _mart_query(frames: Frames, mart: str, checks: Sequence[Check]) -> str:
     """Columns of a mart that the checks name; one that is not there is left for its check to miss."""
-    there = [row[0] for row in connection.execute(f'describe "{mart}"').fetchall()]
+    there = frames.columns(mart)
     wanted = {name for check in checks for name in (*check.key, *_named_columns(check))}
     columns = [name for name in there if name in wanted] or there
     selected = ", ".join(f'"{name}"' for name in columns)
@@ -226,25 +228,25 @@ def _validate(run: _Run, name: str, expectations: Mapping[str, Any], frame: Fram
     return {result.expectation_config.meta["check"]: result for result in answered}
 
 
-def _judge(mart: str, check: Check, frame: Frame, result: Any) -> Outcome:
+def _judge(mart: str, check: Check, names: Sequence[str], seen: _Seen, result: Any) -> Outcome:
     """Turn an answer of Great Expectations into an outcome, believing no more than is proven."""
     if result is None:
         return _outcome(mart, check, FAILED, "Great Expectations gave no answer.")
     if raised := _raised(result.exception_info):
         return _outcome(mart, check, FAILED, f"it could not be evaluated: {raised}.")
     answer = plain(dict(result.result))
-    rows = _rows_judged(check, frame)
-    sample = _sample(check, frame, answer, passed=bool(result.success))
+    rows = seen.judged
+    sample = _sample(check, names, seen, answer, passed=bool(result.success))
     observed = answer.get("observed_value", answer.get("unexpected_count"))
-    failing = None if result.success else answer.get("unexpected_count", len(frame) if sample else None)
+    failing = None if result.success else answer.get("unexpected_count", seen.total if sample else None)
     details = {"observed": observed, "rows": rows, "sample": sample, "failing": failing}
     if not result.success:
-        return _outcome(mart, check, FAILED, _describe(observed, sample, len(frame), answer), **details)
+        return _outcome(mart, check, FAILED, _describe(observed, sample, seen.total, answer), **details)
     if rows < check.min_rows:
         found = f"it saw {rows} rows with a value and needs at least {check.min_rows}."
         return _outcome(mart, check, FAILED, found, **details)
-    if answer.get("element_count", len(frame)) != len(frame):
-        found = f"Great Expectations looked at {answer['element_count']} of {len(frame)} rows."
+    if answer.get("element_count", seen.total) != seen.total:
+        found = f"Great Expectations looked at {answer['element_count']} of {seen.total} rows."
         return _outcome(mart, check, FAILED, found, **details)
     return _outcome(mart, check, PASSED, "", **{**details, "sample": ()})
 
@@ -273,23 +275,25 @@ def _raised(info: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _rows_judged(check: Check, frame: Frame) -> int:
-    """Rows that had a value to judge, counted without Great Expectations."""
-    columns = _named_columns(check) if "column_list" not in check.arguments else []
-    if check.expect == "ExpectColumnValuesToNotBeNull" or not set(columns) <= set(frame.columns):
-        return len(frame)
-    return int(frame[columns].notna().all(axis=1).sum()) if columns else len(frame)
+def _judged_columns(check: Check, names: Sequence[str]) -> tuple[str, ...]:
+    """Columns that must have a value for a row to be judged; none where every row is."""
+    columns = tuple(_named_columns(check)) if "column_list" not in check.arguments else ()
+    if check.expect == "ExpectColumnValuesToNotBeNull" or not set(columns) <= set(names):
+        return ()
+    return columns
 
 
-def _sample(check: Check, frame: Frame, answer: Mapping[str, Any], *, passed: bool) -> tuple[Mapping[str, Any], ...]:
+def _sample(
+    check: Check, names: Sequence[str], seen: _Seen, answer: Mapping[str, Any], *, passed: bool
+) -> tuple[Mapping[str, Any], ...]:
     """The first offending rows; for a frame that should have had no rows, its first ones."""
     if passed:
         return ()
-    if check.expect == "ExpectTableRowCountToEqual" and check.arguments.get("value") == 0:
-        return tuple(plain(row) for row in frame.head(SAMPLE_ROWS).to_dict("records"))
+    if _expects_no_rows(check):
+        return tuple(plain(row) for row in seen.first)
     rows = answer.get("partial_unexpected_index_list") or ()
     # The judged value beside the key: a page shows the first columns.
-    order = [*check.key, *_named_columns(check), *frame.columns]
+    order = [*check.key, *_named_columns(check), *names]
     return tuple({name: row[name] for name in dict.fromkeys(order) if name in row} for row in rows[:SAMPLE_ROWS])
 
 

@@ -19,18 +19,23 @@ from expectations.rules import SUITES, Suite, load_suites
 
 
 def audit(
-    candidate: Path, previous: Path | None = None, docs_folder: Path | None = None, suites_folder: Path = SUITES
+    candidate: Path,
+    previous: Path | None = None,
+    docs_folder: Path | None = None,
+    suites_folder: Path = SUITES,
+    remote: str = "",
 ) -> GateReport:
     """Hold a candidate warehouse to every suite; the file is opened read-only and closed again.
 
     Where helpers are ready they share the marts; the outcomes are the same.
 
     Args:
-        candidate: DuckDB file with the marts.
+        candidate: DuckDB file with the marts; with ``remote`` a folder of Parquet files.
         previous: published file of the last release; None on the first release, or to accept a
             change that the comparison with the last release would stop.
         docs_folder: where Data Docs go; None writes none.
         suites_folder: where the suites are.
+        remote: Spark Connect server that reads and judges; empty for processes here.
 
     Returns:
         The report; ``report.passed`` when every critical check holds.
@@ -44,10 +49,12 @@ def audit(
     if helpers.ready():
         # Most work first, so that no helper begins a long one when the others are done.
         order = sorted(range(len(suites)), key=lambda place: _work(suites[place]), reverse=True)
-        tasks = [(candidate, suites[place], previous, docs_folder) for place in order]
+        tasks = [(candidate, suites[place], previous, docs_folder, remote) for place in order]
         found = dict(zip(order, helpers.spread(audit_mart, tasks), strict=True))
     else:
-        found = {place: audit_mart(candidate, suite, previous, docs_folder) for place, suite in enumerate(suites)}
+        found = {
+            place: audit_mart(candidate, suite, previous, docs_folder, remote) for place, suite in enumerate(suites)
+        }
     report = GateReport(
         tuple(outcome for place in range(len(suites)) for outcome in found[place].outcomes),
         compared=previous is not None,
@@ -59,9 +66,11 @@ def audit(
     return report
 
 
-def audit_mart(candidate: Path, suite: Suite, previous: Path | None, docs_folder: Path | None) -> GateReport:
+def audit_mart(
+    candidate: Path, suite: Suite, previous: Path | None, docs_folder: Path | None, remote: str = ""
+) -> GateReport:
     """Hold one mart to its suite and write its page."""
-    evaluation = evaluate(candidate, [suite], previous)
+    evaluation = evaluate(candidate, [suite], previous, remote)
     report = evaluation.report
     if docs_folder is not None:
         started = perf_counter()

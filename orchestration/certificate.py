@@ -16,7 +16,7 @@ from typing import Any
 
 from ingest.errors import OretraceError
 from ingest.home import PROJECT
-from ingest.vintages import sha256_of
+from orchestration.candidate import hash_of
 
 CERTIFICATE = "certificate.json"
 SEAL = "sealed_sha256"
@@ -41,7 +41,8 @@ def write_certificate(
 
     Args:
         path: where to.
-        candidate: the audited DuckDB file; its hash is what the certificate vouches for.
+        candidate: what was audited, a DuckDB file or a folder of Parquet files; its hash is what the certificate
+            vouches for.
         run_id: the run that audited it.
         report: the gate's report, with ``passed`` and the checks.
         vintages: source vintages the candidate was made of.
@@ -49,7 +50,7 @@ def write_certificate(
         inputs: fingerprint of all inputs and its parts; empty where they are not known.
     """
     content = {
-        "candidate_sha256": sha256_of(candidate),
+        "candidate_sha256": hash_of(candidate),
         "passed": bool(report["passed"]),
         "run_id": run_id,
         "git_commit": _git_commit(),

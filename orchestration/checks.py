@@ -19,6 +19,7 @@ from orchestration import dbt
 from orchestration.assets.metadata import rows_table, vintages
 from orchestration.assets.models import POOL
 from orchestration.publish import current_release, write_certificate
+from orchestration.resources import Builder
 from orchestration.standing import inputs_of
 
 if TYPE_CHECKING:
@@ -54,18 +55,23 @@ def gate(marts: Mapping[str, dg.AssetKey], whole: frozenset[dg.AssetKey]) -> dg.
     ]
 
     @dg.multi_asset_check(name="gate", specs=specs, pool=POOL, can_subset=True)
-    def audit_candidate(context: dg.AssetCheckExecutionContext, config: GateConfig) -> Iterator[dg.AssetCheckResult]:
+    def audit_candidate(
+        context: dg.AssetCheckExecutionContext, config: GateConfig, builder: Builder
+    ) -> Iterator[dg.AssetCheckResult]:
         from expectations.gate import audit  # seconds to import
 
         home = Home.from_environment()
         dbt.certificate(home).unlink(missing_ok=True)
+        engine = builder.make()
         untrue = dbt.failed_tests(home)
         current = current_release(home.warehouse) if config.compare else None
-        report = audit(dbt.candidate(home), current.database if current else None, docs_folder(home))
+        report = audit(
+            engine.candidate(home), current.database if current else None, docs_folder(home), remote=engine.remote
+        )
         if report.passed and not untrue:
             write_certificate(
                 dbt.certificate(home),
-                dbt.candidate(home),
+                engine.candidate(home),
                 run_id=context.run.run_id,
                 report=report.to_dict(),
                 vintages=source_vintages(home),

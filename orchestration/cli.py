@@ -18,6 +18,7 @@ from ingest.store import configured
 from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
+from orchestration.cli_engine import engine_options, usable
 from orchestration.cli_export import export
 from orchestration.cli_options import completion, form_option, json_option, print_json, source_names
 from orchestration.cli_releases import releases, rollback, verify
@@ -58,20 +59,23 @@ def cli() -> None:
 )
 @click.option("--offline", is_flag=True, help="With --mode live: use what was fetched before, touch no network.")
 @click.option("--force", is_flag=True, help="Run although nothing is new: the same inputs give the same figures.")
-def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bool) -> None:
+@engine_options
+def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bool, engine: str, remote: str) -> None:
     """Run the whole job, publish, print the headline; say so and stop when no input is new.
 
     \b
     Example: oretrace run
              oretrace run --mode live --offline
+             oretrace run --engine spark --remote sc://127.0.0.1:15002
     """  # noqa: D301  # click's mark needs the character itself
     from orchestration.alerting.telling import settle, telling
-    from orchestration.standing import nothing_new, reasons_to_run, standing
+    from orchestration.standing import engine_setting, nothing_new, reasons_to_run, standing
 
     if offline and mode == "snapshot":
         raise BadInput("--offline goes with --mode live; snapshot mode never touches the network.")
     home = Home.from_environment()
     with telling(home):
+        usable(engine, remote)
         home.create()
         if configured():
             from orchestration.store.shelf import join
@@ -82,7 +86,7 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
             from orchestration.run import ask_publishers
 
             not_fetched = ask_publishers(home)
-        reasons = reasons_to_run(home, mode, {"draws": draws})
+        reasons = reasons_to_run(home, mode, {"draws": draws, **engine_setting(engine)})
     if not reasons and not force:
         settle(home, not_fetched)
         print(nothing_new(home, standing(home)))
@@ -94,7 +98,15 @@ def run(no_compare: bool, draws: int | None, mode: str, offline: bool, force: bo
     if standing(home).version is not None:
         say_why(reasons)
     # The publishers were asked above, and are not asked twice.
-    release = run_job(home, compare=not no_compare, draws=draws, mode=mode, offline=mode == "live")
+    release = run_job(
+        home,
+        compare=not no_compare,
+        draws=draws,
+        mode=mode,
+        offline=mode == "live",
+        engine=engine,
+        remote=remote if engine == "spark" else "",
+    )
     print_headline(home, str(release["version"]), unchanged=bool(release["unchanged"]))
 
 

@@ -14,24 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingest.errors import BadInput, OretraceError
 from ingest.home import PROJECT, Home
 from orchestration import failing
+from orchestration.engines import Engine, Relation
+from orchestration.engines.duck import DuckEngine, candidate
 from orchestration.failing import FailingRows
 
 DBT_PROJECT = PROJECT / "dbt_project"
-PREVIEW_ROWS = 8
-
-
-@dataclass(frozen=True)
-class Relation:
-    """What dbt built: column types, number of rows, the first rows."""
-
-    columns: Mapping[str, str]
-    rows: int
-    head: list[tuple[Any, ...]]
+DUCKDB = DuckEngine()
 
 
 @dataclass(frozen=True)
@@ -55,11 +46,6 @@ class DbtFailedError(OretraceError):
     """A model failed or dbt could not run; the candidate is not audited and nothing is published."""
 
 
-def candidate(home: Home) -> Path:
-    """Return where dbt builds the warehouse."""
-    return home.build / "candidate.duckdb"
-
-
 def certificate(home: Home) -> Path:
     """Return where the gate writes its certificate."""
     return home.build / "certificate.json"
@@ -76,10 +62,10 @@ def target(home: Home) -> Path:
 
 
 @contextmanager
-def _environment(home: Home) -> Iterator[None]:
+def _environment(home: Home, engine: Engine) -> Iterator[None]:
     """Give dbt its paths; dbt reads them with ``env_var`` and may change the working directory."""
     settings = {
-        "ORETRACE_CANDIDATE": str(candidate(home)),
+        **engine.settings(home),
         # The models quote it as a SQL string.
         "ORETRACE_CANONICAL": str(home.canonical).replace("'", "''"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -108,7 +94,7 @@ class _Outcome:
     result: Any
 
 
-def _call(home: Home, *arguments: str, manifest: Any = None) -> _Outcome:
+def _call(home: Home, *arguments: str, manifest: Any = None, engine: Engine = DUCKDB) -> _Outcome:
     """Run one dbt command; a parsed manifest saves parsing again."""
     # Imported here: dbt costs seconds, and most commands do not need it.
     from dbt.cli.main import dbtRunner
@@ -123,6 +109,7 @@ def _call(home: Home, *arguments: str, manifest: Any = None) -> _Outcome:
 
     flags = [
         *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("--target", engine.name),
         *("--target-path", str(target(home)), "--log-path", str(target(home) / "logs")),
         # The level of debug would write every statement there; they are in ``compiled`` and ``run`` beside it.
         *("--log-level-file", "info"),
@@ -135,56 +122,24 @@ def _call(home: Home, *arguments: str, manifest: Any = None) -> _Outcome:
 
 
 @contextmanager
-def _session(home: Home) -> Iterator[None]:
-    """Keep dbt's connection, and with it the in-memory relations, for several commands; then let go of the file."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    with _environment(home):
-        try:
-            yield
-        finally:
-            # dbt keeps the file open for the life of the process; readers would meet its lock.
-            DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+def _session(home: Home, engine: Engine) -> Iterator[None]:
+    """Keep what dbt builds for several commands."""
+    with _environment(home, engine), engine.session(home):
+        yield
 
 
-def _cursor() -> Any:
-    """Return a cursor on the connection that dbt holds."""
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-
-    return DuckDBConnectionManager.env().handle().cursor()  # type: ignore[no-untyped-call]
-
-
-def _relations() -> dict[str, Relation]:
-    """Return every relation that dbt built, by name; staging and intermediate ones live in memory only."""
-    cursor = _cursor()
-    columns: dict[tuple[str, ...], dict[str, str]] = {}
-    for *place, column, kind in cursor.execute(
-        "select database_name, schema_name, table_name, column_name, data_type from duckdb_columns() "
-        "where not internal order by column_index"
-    ).fetchall():
-        columns.setdefault(tuple(place), {})[column] = kind
-    found = {}
-    for place, types in columns.items():
-        relation = ".".join(f'"{part}"' for part in place)
-        rows = cursor.execute(f"select count(*) from {relation}").fetchone()[0]
-        head = cursor.execute(f"select * from {relation} limit {PREVIEW_ROWS}").fetchall()
-        found[place[-1]] = Relation(types, int(rows), head)
-    return found
-
-
-def _failing(tested: _Outcome, parsed: Any) -> dict[str, FailingRows]:
+def _failing(tested: _Outcome, parsed: Any, engine: Engine) -> dict[str, FailingRows]:
     """Return the rows behind each failed test; a test that could not run found none."""
     failed = [result for result in getattr(tested.result, "results", []) if result.status in ("fail", "warn")]
     if not failed:
         return {}
-    cursor = _cursor()
+    read = engine.reader()
     keys = failing.keys(node.to_dict() for node in parsed.nodes.values() if node.resource_type == "test")
     found = {}
     for test in (result.node for result in failed):
         model = parsed.nodes.get(getattr(test, "attached_node", None))  # a test in a file of its own has none
         relation, key = (model.relation_name, keys.get(model.unique_id, [])) if model else ("", [])
-        sql = failing.query(test.to_dict(), relation, key)
-        found[test.unique_id] = failing.read(cursor, sql)
+        found[test.unique_id] = read(failing.query(test.to_dict(), relation, key, engine.quote))
     return found
 
 
@@ -199,7 +154,7 @@ def manifest(home: Home) -> Path:
     newest = max(file.stat().st_mtime for file in files)
     if not path.is_file() or path.stat().st_mtime < newest:
         target(home).mkdir(parents=True, exist_ok=True)
-        with _session(home):
+        with _session(home, DUCKDB):
             parsed = _call(home, "parse")
         if not parsed.success:
             raise DbtFailedError(f"dbt parse failed:\n{_messages(parsed.events)}")
@@ -207,7 +162,7 @@ def manifest(home: Home) -> Path:
     return path
 
 
-def build(home: Home, *, unit_tests: bool = False) -> Built:
+def build(home: Home, engine: Engine = DUCKDB, *, unit_tests: bool = False) -> Built:
     """Build every model into a fresh candidate, then test the data of all of them.
 
     A failed test does not stop the others, nor the gate after them: whoever mends the data sees everything
@@ -215,25 +170,28 @@ def build(home: Home, *, unit_tests: bool = False) -> Built:
 
     Args:
         home: where the canonical tables are and the candidate goes.
+        engine: what the models run on.
         unit_tests: run dbt's unit tests too; they test the SQL, not the data, so a production run skips them.
 
     Raises:
         DbtFailedError: dbt could not run, or a model failed; the message says which and why.
     """
-    stale = (certificate(home), tests_file(home), candidate(home), candidate(home).with_suffix(".duckdb.wal"))
-    for path in stale:
+    for path in (certificate(home), tests_file(home)):
         path.unlink(missing_ok=True)
+    engine.clear(home)
     only_data = [] if unit_tests else ["--exclude-resource-type", "unit_test"]
-    with _session(home):
+    with _session(home, engine):
         # The JSON files of these three would be read by nobody; the manifest was written when it was last parsed.
-        parsed = _call(home, "parse", "--no-write-json").result
-        ran = _call(home, "run", "--no-write-json", manifest=parsed)
+        parsed = _call(home, "parse", "--no-write-json", engine=engine).result
+        ran = _call(home, "run", "--no-write-json", manifest=parsed, engine=engine)
         if not ran.success:
             raise DbtFailedError("a model failed; nothing is published:\n" + "\n".join(_failed(ran)))
-        tested = _call(home, "test", "--no-write-json", *only_data, manifest=parsed)
-        relations = _relations()
-        behind = _failing(tested, parsed)
-    _finish_candidate(candidate(home))
+        tested = _call(home, "test", "--no-write-json", *only_data, manifest=parsed, engine=engine)
+        models = [node.to_dict() for node in parsed.nodes.values() if node.resource_type == "model"]
+        relations = engine.relations(home, models)
+        behind = _failing(tested, parsed, engine)
+        engine.finish(home, [model["name"] for model in models if model["fqn"][1] == "marts"])
+    engine.released(home)
     failed = _failed(tested)
     tests_file(home).write_text(json.dumps({"failed": failed}, indent=1) + "\n")
     return Built([*ran.events, *tested.events], relations, failed, behind)
@@ -248,7 +206,7 @@ def docs(home: Home) -> Path:
     """
     if not candidate(home).is_file():
         raise BadInput(f"there is no candidate {candidate(home)} to describe yet. Build it with: oretrace run")
-    with _session(home):
+    with _session(home, DUCKDB):
         written = _call(home, "docs", "generate", "--static")
     if not written.success:
         raise DbtFailedError(f"dbt docs failed:\n{_messages(written.events)}")
@@ -289,19 +247,6 @@ def json_results(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _messages(events: list[dict[str, Any]]) -> str:
     return "\n".join(event["info"]["msg"] for event in events if event["info"]["level"] == "error")
-
-
-def _finish_candidate(path: Path) -> None:
-    """Write everything to the one file, and make sure that it stands alone.
-
-    Raises:
-        OretraceError: it holds a view; views over canonical Parquet hold absolute paths.
-    """
-    with duckdb.connect(str(path)) as db:
-        views = db.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
-        if views:
-            raise OretraceError(f"the candidate holds views, which may not be published: {views}.")
-        db.execute("checkpoint")
 
 
 def load_manifest(home: Home) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
 from orchestration.executor import guarded_executor
-from orchestration.resources import Publishers
+from orchestration.resources import Publishers, default_builder
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
 
@@ -50,7 +50,7 @@ def build_definitions() -> dg.Definitions:
         ],
         schedules=schedules(),
         sensors=[*sensors(), *alerts.sensors()],
-        resources={"publishers": Publishers(mode=default_mode())},
+        resources={"publishers": Publishers(mode=default_mode()), "builder": default_builder()},
         # One process: start-up of a process per step would triple the run time.
         executor=guarded_executor,
     )

@@ -36,13 +36,14 @@ def keys(nodes: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     return found
 
 
-def query(test: Mapping[str, Any], relation: str, key: Sequence[str]) -> str:
+def query(test: Mapping[str, Any], relation: str, key: Sequence[str], quote: str = '"') -> str:
     """Return the SELECT of the rows that fail a test.
 
     Args:
         test: the compiled node of the test.
         relation: quoted name of the table it tests.
         key: columns that name a row of the table.
+        quote: what stands around a name.
     """
     # On a line of its own: the compiled SQL may end in a comment.
     compiled = f"(\n{test['compiled_code']}\n)"
@@ -50,10 +51,10 @@ def query(test: Mapping[str, Any], relation: str, key: Sequence[str]) -> str:
     if not column:
         return f"select * from {compiled}"
     if test["test_metadata"]["name"] == "not_null":
-        where = f'"{column}" is null'
+        where = f"{quote}{column}{quote} is null"
     else:
-        where = f'"{column}" in (select "value" from {compiled} as failing ("value"))'
-    shown = ", ".join(f'"{name}"' for name in dict.fromkeys((*key, column)))
+        where = f"{quote}{column}{quote} in (select found from {compiled} as failing (found))"
+    shown = ", ".join(f"{quote}{name}{quote}" for name in dict.fromkeys((*key, column)))
     return f"select {shown} from {relation} where {where}"
 
 

@@ -21,10 +21,11 @@ import duckdb
 from ingest.errors import BadInput, OretraceError
 from ingest.vintages import sha256_of
 from ingest.words import unknown
+from orchestration.candidate import copy_to, load_parquet, write_parquet
 from orchestration.certificate import CERTIFICATE, PublishRefused, read_certificate, write_certificate
 from orchestration.integrity import CHECKSUMS, resource_hashes, seal, verify, verify_release
 from orchestration.package import package_of
-from orchestration.release_diff import compare, diff_as_markdown, quoted
+from orchestration.release_diff import compare, diff_as_markdown
 from orchestration.releases import (
     LINK,
     PACKAGE,
@@ -77,7 +78,7 @@ def publish(
     """Publish an audited candidate, or refuse.
 
     Args:
-        candidate: the DuckDB file that the gate audited.
+        candidate: the DuckDB file that the gate audited, or the folder of Parquet files.
         certificate: what ``write_certificate`` wrote for it.
         target: the warehouse folder.
         licences: source name to ``{title, licence, path, citation}`` for the data package.
@@ -94,7 +95,7 @@ def publish(
         OretraceError: the disk is full or cannot be written; what was published stays.
     """
     written, cert = read_certificate(certificate)
-    if not candidate.is_file():
+    if not candidate.exists():
         raise PublishRefused(f"refused: there is no candidate {candidate}. Build one with: oretrace run")
     with _disk_trouble_in_one_line(target), only_publisher(target):
         current = _untouched(target)
@@ -102,15 +103,14 @@ def publish(
         partial.mkdir()
         try:
             # Copy first and hash the copy: what is published is what was hashed, whatever happens to the candidate.
-            shutil.copyfile(candidate, partial / LINK)
-            found = sha256_of(partial / LINK)
+            found = copy_to(candidate, partial)
             if found != cert["candidate_sha256"]:
                 raise PublishRefused(
                     f"refused: {candidate} changed after its audit (certificate {cert['candidate_sha256'][:12]}, "
                     f"found {found[:12]}). Run the gate again: oretrace run"
                 )
             (partial / CERTIFICATE).write_bytes(written)
-            hashes = _write_parquet(partial)
+            hashes = _both_forms(partial)
             if current and _same(current, hashes, dressing):
                 point_at(target, current.folder)
                 return Release(current.version, current.folder, unchanged=True)
@@ -158,20 +158,15 @@ def _untouched(target: Path) -> Release | None:
     return current
 
 
-def _write_parquet(folder: Path) -> dict[str, str]:
-    """Write one Parquet file per mart; ordered and with a fixed codec, so that equal marts give equal bytes."""
-    hashes = {}
-    with duckdb.connect(str(folder / LINK), read_only=True) as db:
-        db.execute("set threads = 1")
-        db.execute("set enable_progress_bar = false")
-        for mart in marts(db):
-            path = folder / f"{mart}.parquet"
-            db.execute(
-                f"copy (select * from {mart} order by all) to {quoted(path)} (format parquet, compression zstd, "
-                "row_group_size 100000)"
-            )
-            hashes[path.name] = sha256_of(path)
-    return hashes
+def _both_forms(folder: Path) -> dict[str, str]:
+    """Make what a certified candidate lacks: a Parquet file per mart, or the DuckDB file; return the Parquet hashes."""
+    if (folder / LINK).is_file():
+        with duckdb.connect(str(folder / LINK), read_only=True) as db:
+            for mart in marts(db):
+                write_parquet(db, db.table(mart), folder / f"{mart}.parquet")
+    else:
+        load_parquet(folder)
+    return {path.name: sha256_of(path) for path in folder.glob("*.parquet")}
 
 
 def marts(db: duckdb.DuckDBPyConnection) -> list[str]:

@@ -107,7 +107,14 @@ def say_why(reasons: Sequence[str]) -> None:
 
 
 def run(
-    home: Home, *, compare: bool = True, draws: int | None = None, mode: str = "snapshot", offline: bool = False
+    home: Home,
+    *,
+    compare: bool = True,
+    draws: int | None = None,
+    mode: str = "snapshot",
+    offline: bool = False,
+    engine: str = "duckdb",
+    remote: str = "",
 ) -> dict[str, Any]:
     """Run the job ``refresh`` and return what the publish step says of the release.
 
@@ -117,6 +124,8 @@ def run(
         draws: Monte Carlo draws behind the intervals; the asset's default when None.
         mode: ``snapshot`` or ``live``.
         offline: in live mode, touch no network.
+        engine: ``duckdb`` or ``spark``, which builds and audits the warehouse.
+        remote: the Spark Connect server.
 
     Returns:
         ``version``, ``unchanged`` and ``folder`` of the release.
@@ -126,10 +135,13 @@ def run(
         RunFailed: a step failed; the message says which and why.
     """
     run_id = str(uuid4())
-    publishers = {"mode": mode, "offline": offline}
+    resources = {
+        "publishers": {"config": {"mode": mode, "offline": offline}},
+        "builder": {"config": {"engine": engine, "remote": remote}},
+    }
     with telling(home, run_id):
         try:
-            incident = _run(home, run_id, compare=compare, draws=draws, publishers=publishers)
+            incident = _run(home, run_id, compare=compare, draws=draws, resources=resources)
         except OretraceError:
             raise
         except Exception as error:  # Dagster's own storage, on a disk without room or one that died
@@ -140,7 +152,7 @@ def run(
     return {"version": incident.version, "unchanged": incident.unchanged, "folder": str(folder)}
 
 
-def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]) -> Incident:
+def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, resources: dict[str, Any]) -> Incident:
     Settings.from_environment()  # a bad setting is a user's mistake, not a publisher's failure
     home.create()
     read_user_stock(home)  # a mistake in the user's file is told before anything runs
@@ -157,7 +169,7 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
             for line in catch_up(home, instance, desk):
                 say(f"  {line}")
             # Lines only: Dagster keeps what a step writes to the terminal, and a moving line would fill its logs.
-            _execute(instance, run_id, compare=compare, draws=draws, publishers=publishers)
+            _execute(instance, run_id, compare=compare, draws=draws, resources=resources)
             incident = incident_of(instance, run_id)
             if incident is None:
                 raise RunFailed("the run did not come to its end; see it in the Dagster UI: oretrace ui")
@@ -171,7 +183,7 @@ def _run(home: Home, run_id: str, *, compare: bool, draws: int | None, publisher
 
 
 def _execute(
-    instance: DagsterInstance, run_id: str, *, compare: bool, draws: int | None, publishers: dict[str, Any]
+    instance: DagsterInstance, run_id: str, *, compare: bool, draws: int | None, resources: dict[str, Any]
 ) -> None:
     import dagster as dg
 
@@ -188,12 +200,14 @@ def _execute(
         return target
 
     job = defs.resolve_job_def("refresh").with_logger_defs({"progress": lines})
-    say(f"running refresh ({publishers['mode']} mode{', offline' if publishers['offline'] else ''})")
+    publishers, engine = resources["publishers"]["config"], resources["builder"]["config"]["engine"]
+    how = ", offline" if publishers["offline"] else ""
+    say(f"running refresh ({publishers['mode']} mode{how}{', on Spark' if engine == 'spark' else ''})")
     ops = {
         "gate": {"config": {"compare": compare}},
         "trace": {"config": {} if draws is None else {"draws": draws}},
     }
-    config = {"ops": ops, "loggers": {"progress": {}}, "resources": {"publishers": {"config": publishers}}}
+    config = {"ops": ops, "loggers": {"progress": {}}, "resources": resources}
     job.execute_in_process(instance=instance, run_id=run_id, run_config=config, raise_on_error=False)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from ingest.fingerprint import Parts, differences, fingerprint, parts
 from ingest.home import Home
 from ingest.store import configured
+from orchestration.vouching import vouched
 
 # As ``orchestration.releases`` and ``orchestration.integrity`` name them, which cost half a second to import.
 LINK, CERTIFICATE, CHECKSUMS = "oretrace.duckdb", "certificate.json", "checksums.txt"
@@ -51,12 +52,12 @@ def standing(home: Home) -> Standing:
         lines = (line.split(maxsplit=1) for line in (folder / CHECKSUMS).read_text().splitlines())
         listed = {name: digest for digest, name in lines}
         wrong = [name for name, expected in listed.items() if _sha256(folder / name) != expected]
-        vouched = cert["passed"] is True and cert["candidate_sha256"] == listed[LINK]
+        intact = cert["passed"] is True and vouched(cert["candidate_sha256"], listed)
         editions = {source: [_edition(item) for item in said["used"]] for source, said in cert["sources"].items()}
         since = str(cert["audited"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Standing(folder.name, problem=f"release {folder.name} is damaged ({type(error).__name__}: {error})")
-    if wrong or not vouched:
+    if wrong or not intact:
         what = f"{', '.join(wrong[:5])} changed" if wrong else f"its certificate does not vouch for {LINK}"
         return Standing(folder.name, problem=f"release {folder.name} is damaged ({what})")
     return Standing(folder.name, since, editions=editions)
@@ -97,7 +98,13 @@ def begin(home: Home, run_id: str, mode: str, settings: Mapping[str, Any]) -> di
 def settings_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings in a run's configuration that change figures, where they are given."""
     given = run_config.get("ops", {}).get("trace", {}).get("config", {})
-    return {name: given.get(name) for name in ("draws", "seed")}
+    builder = run_config.get("resources", {}).get("builder", {}).get("config", {})
+    return {name: given.get(name) for name in ("draws", "seed")} | engine_setting(builder.get("engine", "duckdb"))
+
+
+def engine_setting(engine: str) -> dict[str, str]:
+    """Return the engine as a setting of a run; the default is none, as before there was a choice."""
+    return {} if engine == "duckdb" else {"engine": engine}
 
 
 def inputs_of(home: Home, run_id: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 {#- Distinct values of a text expression as one sorted text with ';' between (an aggregate). -#}
 {% macro text_list(expression) -%}
     {%- if target is defined and target.type == 'spark' -%}
-        array_join(sort_array(collect_set({{ expression }})), ';')
+        case when count({{ expression }}) > 0 then array_join(sort_array(collect_set({{ expression }})), ';') end
     {%- else -%}
         string_agg(distinct {{ expression }}, ';' order by {{ expression }})
     {%- endif -%}
@@ -16,4 +16,9 @@
     {%- else -%}
         string_agg({{ expression }}, ';' order by {{ position }})
     {%- endif -%}
+{%- endmacro %}
+
+{#- A number as text with one decimal: cast as it is, it reads 12345678.0 or 1.2345678E7 by engine. -#}
+{% macro one_decimal(expression) -%}
+    cast(cast(round({{ expression }}, 1) as decimal(30, 1)) as string)
 {%- endmacro %}

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import polars as pl
 from sqlglot.errors import SqlglotError
 
@@ -19,6 +18,7 @@ from ingest.home import Home
 from orchestration import dbt
 from orchestration.assets.metadata import preview, rows_table, vintages
 from orchestration.assets.pictures import pictures
+from orchestration.engines import Engine, Relation
 from orchestration.failing import FailingRows, keys
 from orchestration.lineage import Parent, as_markdown, column_lineage, leads_back
 
@@ -27,12 +27,18 @@ KeyOf = Callable[[Mapping[str, Any]], dg.AssetKey]
 
 
 def of_build(
-    home: Home, manifest: Mapping[str, Any], built: dbt.Built, key_of: KeyOf, warn: Callable[[str], None]
+    home: Home,
+    engine: Engine,
+    manifest: Mapping[str, Any],
+    built: dbt.Built,
+    key_of: KeyOf,
+    warn: Callable[[str], None],
 ) -> dict[str, Metadata]:
     """Return the metadata of every model that was built and every test that failed, by ``unique_id``.
 
     Args:
         home: where the candidate and the compiled SQL are.
+        engine: what it was built on.
         manifest: dbt's manifest.
         built: outcome of the build.
         key_of: gives the asset key of a model or source.
@@ -41,7 +47,7 @@ def of_build(
     found: dict[str, Metadata] = {test: _of_test(rows) for test, rows in built.failing.items()}
     lineages: dict[str, dg.TableColumnLineage] = {}
     key_columns = keys(manifest["nodes"].values())
-    with duckdb.connect(str(dbt.candidate(home)), read_only=True) as candidate:
+    with engine.open(home) as candidate:
         drawn = pictures(candidate, warn)
         for node in manifest["nodes"].values():
             relation = built.relations.get(node["name"])
@@ -63,7 +69,7 @@ def of_build(
     return found
 
 
-def _of_model(relation: dbt.Relation, key: list[str] | None) -> Metadata:
+def _of_model(relation: Relation, key: list[str] | None) -> Metadata:
     return {
         "dagster/row_count": dg.MetadataValue.int(relation.rows),
         "preview": dg.MetadataValue.md(preview(list(relation.columns), relation.head)),
@@ -82,7 +88,7 @@ def _lineage(
     home: Home,
     manifest: Mapping[str, Any],
     node: Mapping[str, Any],
-    relations: Mapping[str, dbt.Relation],
+    relations: Mapping[str, Relation],
     key_of: KeyOf,
 ) -> dg.TableColumnLineage:
     """Return the column lineage of a model from the SQL that this build compiled."""

@@ -21,6 +21,8 @@ from ingest.home import Home
 from orchestration import dbt
 from orchestration.assets.metadata import OWNERS, code_references
 from orchestration.assets.model_metadata import of_build
+from orchestration.engines import Relation
+from orchestration.resources import Builder
 
 POOL = "warehouse"
 
@@ -77,11 +79,12 @@ def models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     translator = Translator()
 
     @dbt_assets(manifest=manifest, dagster_dbt_translator=translator, name="dbt_build", pool=POOL)
-    def dbt_build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def dbt_build(context: dg.AssetExecutionContext, builder: Builder) -> Iterator[Any]:
         here = Home.from_environment()
-        built = dbt.build(here)
+        engine = builder.make()
+        built = dbt.build(here, engine)
         asked = context.op_execution_context.selected_output_names
-        more = of_build(here, manifest, built, translator.get_asset_key, context.log.warning)
+        more = of_build(here, engine, manifest, built, translator.get_asset_key, context.log.warning)
         for event in dbt.json_results(built.events):
             node = manifest["nodes"].get(event["data"]["node_info"]["unique_id"])
             if node is None:
@@ -100,7 +103,7 @@ def models(manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     return dbt_build
 
 
-def _history(node: Mapping[str, Any], built: Mapping[str, dbt.Relation]) -> dict[str, Any]:
+def _history(node: Mapping[str, Any], built: Mapping[str, Relation]) -> dict[str, Any]:
     """Give the event the column types that dagster-dbt otherwise asks of a dbt package from the hub."""
     types = built[node["name"]].columns if node["name"] in built else {}
     notes = node.get("columns", {})

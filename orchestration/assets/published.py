@@ -3,11 +3,10 @@
 What does not belong here: the publish protocol itself (``publish``).
 """
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
@@ -20,6 +19,7 @@ from orchestration.assets.metadata import OWNERS, code_references
 from orchestration.assets.models import POOL
 from orchestration.integrity import CHECKSUMS
 from orchestration.publish import Release, publish
+from orchestration.resources import Builder
 from orchestration.standing import published_with
 
 KEY = dg.AssetKey(["published"])
@@ -38,9 +38,9 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
         pool=POOL,
         description="The audited release that readers see: DuckDB file, Parquet per mart, data package, diff, site.",
     )
-    def publish_release() -> dg.MaterializeResult[None]:
+    def publish_release(builder: Builder) -> dg.MaterializeResult[None]:
         home = Home.from_environment()
-        release = publish_candidate(home)
+        release = publish_candidate(home, builder.candidate(home))
         cert = json.loads(dbt.certificate(home).read_text())
         inputs = cert.get("inputs") or {}
         published_with(home, release.version, cert["run_id"], inputs)
@@ -62,8 +62,8 @@ def published(marts: Iterable[dg.AssetKey]) -> dg.AssetsDefinition:
     return publish_release
 
 
-def publish_candidate(home: Home) -> Release:
-    """Publish the candidate of ``home`` with its site and the terms of every source."""
+def publish_candidate(home: Home, candidate: Path) -> Release:
+    """Publish a candidate of ``home`` with its site and the terms of every source."""
     terms = {
         source.name: {
             "title": source.title,
@@ -80,7 +80,7 @@ def publish_candidate(home: Home) -> Release:
 
         shelf = Shelf(home)
     return publish(
-        dbt.candidate(home),
+        candidate,
         dbt.certificate(home),
         home.warehouse,
         licences=terms,

@@ -28,7 +28,7 @@ select
     iso3 as country,
     cast(null as string) as commodity,
     last_year as year,
-    concat(scope, '_share') as measure,
+    concat_ws('', scope, '_share') as measure,
     share as value,
     evidence
 from {{ ref('stg_canonical__supply_share') }}
@@ -44,7 +44,7 @@ select
     iso3 as country,
     cast(null as string) as commodity,
     last_year as year,
-    concat(scope, '_quantity_t') as measure,
+    concat_ws('', scope, '_quantity_t') as measure,
     quantity_t as value,
     evidence
 from {{ ref('stg_canonical__supply_share') }}
@@ -168,7 +168,7 @@ union all
 select
     'traced_exposure' as data_table,
     'tracing' as source,
-    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    concat_ws('', cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
     material,
     stage,
     cast(null as string) as line,
@@ -185,7 +185,7 @@ union all
 select
     'traced_exposure' as data_table,
     'tracing' as source,
-    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    concat_ws('', cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
     material,
     stage,
     cast(null as string) as line,
@@ -202,7 +202,7 @@ union all
 select
     'traced_exposure' as data_table,
     'tracing' as source,
-    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    concat_ws('', cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
     material,
     stage,
     cast(null as string) as line,
@@ -219,7 +219,7 @@ union all
 select
     'traced_exposure' as data_table,
     'tracing' as source,
-    concat(cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
+    concat_ws('', cast(draws as string), ' draws, seed ', cast(seed as string)) as vintage,
     material,
     stage,
     cast(null as string) as line,

@@ -22,7 +22,7 @@ with matched as (
             order by
                 case when facts.country in ('WLD', 'OTH') then 1 else 0 end,
                 coalesce(facts.value, 0.0) desc,
-                facts.country
+                facts.country nulls last
         ) as place
     from {{ ref('stg_canonical__claim') }} as claim
     inner join {{ ref('int_claims__facts') }} as facts

@@ -7,7 +7,7 @@ with sums as (
         max(abs(value)) as largest,
         count(value) as input_rows,
         min(data_table) as data_table,
-        {{ text_list("concat(source, ' ', vintage)") }} as editions,
+        {{ text_list("concat_ws('', source, ' ', vintage)") }} as editions,
         min(year) as first_year,
         max(year) as last_year
     from {{ ref('int_claims__inputs') }}
@@ -24,9 +24,9 @@ select
         when claim.metric = 'ratio_to_rest' then sums.part / nullif(sums.whole, 0.0)
         else 100.0 * sums.part / nullif(sums.whole, 0.0)
     end as recomputed,
-    concat(
-        sums.data_table, ' (', sums.editions, '), ', cast(sums.first_year as string),
-        case when sums.last_year > sums.first_year then concat('-', cast(sums.last_year as string)) else '' end,
+    concat_ws(
+        '', sums.data_table, ' (', sums.editions, '), ', cast(sums.first_year as string),
+        case when sums.last_year > sums.first_year then concat_ws('', '-', cast(sums.last_year as string)) else '' end,
         ': ', cast(sums.input_rows as string), ' rows'
     ) as inputs
 from {{ ref('stg_canonical__claim') }} as claim

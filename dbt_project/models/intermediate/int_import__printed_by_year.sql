@@ -31,11 +31,11 @@ printed as (
         import_source.source,
         import_source.vintage,
         import_source.evidence,
-        concat(import_source.commodity, '/', import_source.form) as line,
-        min(concat(import_source.commodity, '/', import_source.form)) over (
+        concat_ws('', import_source.commodity, '/', import_source.form) as line,
+        min(concat_ws('', import_source.commodity, '/', import_source.form)) over (
             partition by import_source.importer, import_source.material, import_source.stage, import_source.last_year
         ) as first_line,
-        max(concat(import_source.commodity, '/', import_source.form)) over (
+        max(concat_ws('', import_source.commodity, '/', import_source.form)) over (
             partition by import_source.importer, import_source.material, import_source.stage, import_source.last_year
         ) as last_line,
         max(import_source.last_year) over (
@@ -64,8 +64,8 @@ single as (
         share_low,
         share_high,
         coalesce(basis, 'as printed') as share_basis,
-        concat(
-            cast(first_year as string), '-', substr(cast(last_year as string), 3, 2)
+        concat_ws(
+            '', cast(first_year as string), '-', substr(cast(last_year as string), 3, 2)
         ) as share_period,
         source,
         vintage,

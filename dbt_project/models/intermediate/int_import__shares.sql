@@ -39,8 +39,8 @@ by_flow as (
         end as import_share,
         flows.quantity_t as imports_t,
         flows.value_usd as imports_usd,
-        concat(
-            case when flow_basis.by_tonnes then 'tonnes contained' else 'value' end, ', ', flow_basis.coverage
+        concat_ws(
+            '', case when flow_basis.by_tonnes then 'tonnes contained' else 'value' end, ', ', flow_basis.coverage
         ) as share_basis,
         cast(flows.year as string) as share_period,
         flows.source,

@@ -44,8 +44,8 @@ output as (
         cast(null as double) as rounding_t,
         case
             when supply_share.first_year < supply_share.last_year
-                then concat(
-                    'share of world supply, average ',
+                then concat_ws(
+                    '', 'share of world supply, average ',
                     cast(supply_share.first_year as string), '-', cast(supply_share.last_year as string)
                 )
             else 'share of world supply'

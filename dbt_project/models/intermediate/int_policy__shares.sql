@@ -95,7 +95,9 @@ select
     country,
     hs_codes,
     value_usd,
-    value_usd / sum(value_usd) over (partition by importer, material, stage, year, hs_codes, source) as import_share,
+    value_usd / nullif(
+        sum(value_usd) over (partition by importer, material, stage, year, hs_codes, source), 0.0
+    ) as import_share,
     source,
     vintage,
     case when source = 'usitc' then 'value, selected partners' else 'value, flows recorded' end as share_basis,

@@ -103,6 +103,6 @@ select
     citation_basis,
     inputs,
     case
-        when recomputed is not null then concat('select * from mart_claim_inputs where claim = ''', claim, '''')
+        when recomputed is not null then concat_ws('', 'select * from mart_claim_inputs where claim = ''', claim, '''')
     end as query
 from verdicts

@@ -66,7 +66,7 @@ covered as (
         end) as countries_estimated,
         count(distinct case when kind = 'production' and is_withheld = 1 then country end) as countries_withheld,
         {{ text_list('source') }} as sources,
-        {{ text_list("concat(source, ' ', vintage)") }} as vintages
+        {{ text_list("concat_ws('', source, ' ', vintage)") }} as vintages
     from {{ ref('int_coverage__facts') }}
     group by material, stage, year
 ),
@@ -77,7 +77,7 @@ conflicts as (
         stage,
         year,
         cast(count(*) as int) as conflicts,
-        {{ text_list("concat(iso3, ' ', source, ' ', cast(round(quantity_t, 1) as string), ' against ', "
+        {{ text_list("concat_ws('', iso3, ' ', source, ' ', " ~ one_decimal('quantity_t') ~ ", ' against ', "
            ~ "replace(alternatives, '; ', ', '))") }} as conflict_figures
     from {{ ref('stg_canonical__stage_production') }}
     where conflict
@@ -116,8 +116,8 @@ select
         when coalesce(covered.trade_cells, 0) = 0
             then 'No trade by partner: CEPII BACI or UN Comtrade for the headings of this stage and year would open it.'
         when chain.chain_status = 'blind'
-            then concat(
-                'Not traced (', chain.chain_reason, '): trade in tonnes between all countries for the headings of ',
+            then concat_ws(
+                '', 'Not traced (', chain.chain_reason, '): trade in tonnes between all countries for the headings of ',
                 'this stage and year (CEPII BACI, UN Comtrade) would open it.'
             )
         when coalesce(covered.countries_withheld, 0) > 0

@@ -1,7 +1,7 @@
 with figures as (
     select
-        concat(
-            source, '/us_salient/', commodity, '/', statistic, '/', detail, '/', coalesce(unit, ''), '/',
+        concat_ws(
+            '', source, '/us_salient/', commodity, '/', statistic, '/', detail, '/', coalesce(unit, ''), '/',
             cast(year as string)
         ) as figure,
         statistic,
@@ -21,8 +21,9 @@ with figures as (
     from {{ ref('stg_canonical__us_salient') }}
     union all
     select
-        concat(
-            source, '/production/', material, '/', stage, '/', form, '/', measure, '/', iso3, '/', cast(year as string)
+        concat_ws(
+            '', source, '/production/', material, '/', stage, '/', form, '/', measure, '/', iso3, '/',
+            cast(year as string)
         ) as figure,
         measure as statistic,
         material,
@@ -41,8 +42,8 @@ with figures as (
     from {{ ref('stg_canonical__production') }}
     union all
     select
-        concat(
-            source, '/import_source/', importer, '/', commodity, '/', form, '/', iso3, '/',
+        concat_ws(
+            '', source, '/import_source/', importer, '/', commodity, '/', form, '/', iso3, '/',
             cast(first_year as string), '-', cast(last_year as string)
         ) as figure,
         'import_source' as statistic,

@@ -10,8 +10,8 @@ with lists as (
         cast(sum(case when country <> 'OTH' and share > 0 then 1 else 0 end) as int) as countries,
         max(case when place = 1 and country <> 'OTH' then country end) as top_country,
         max(case when place = 1 and country <> 'OTH' then share end) as top_share,
-        concat(
-            coalesce(max(case when place = 1 and country <> 'OTH' and share > 0 then country end), ''),
+        concat_ws(
+            '', coalesce(max(case when place = 1 and country <> 'OTH' and share > 0 then country end), ''),
             coalesce(max(case when place = 2 and country <> 'OTH' and share > 0 then concat(';', country) end), ''),
             coalesce(max(case when place = 3 and country <> 'OTH' and share > 0 then concat(';', country) end), '')
         ) as top3_countries,

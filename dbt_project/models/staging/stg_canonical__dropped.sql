@@ -1,7 +1,8 @@
+-- `table` and `rows` are words of SQL, and engines quote names differently; behind a dot they are names everywhere.
 select
-    cast("table" as string) as table_name,  -- noqa: RF06
-    cast(source as string) as source,
-    cast(vintage as string) as vintage,
-    cast(reason as string) as reason,
-    cast("rows" as int) as row_count  -- noqa: RF06
-from {{ source('canonical', 'dropped') }}
+    cast(dropped.table as string) as table_name,
+    cast(dropped.source as string) as source,
+    cast(dropped.vintage as string) as vintage,
+    cast(dropped.reason as string) as reason,
+    cast(dropped.rows as int) as row_count
+from {{ source('canonical', 'dropped') }} as dropped
