@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export UV_NO_PROGRESS = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
-.PHONY: run test faults lint audit ui bench picture docs lock clean
+.PHONY: run test faults scale lint audit ui bench picture docs lock clean
 .DEFAULT_GOAL := run
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
@@ -26,6 +26,14 @@ test: $(READY) ## every test but those that take minutes each (make faults)
 
 faults: $(READY) ## tests that take minutes each: twenty killed runs, full disks in whole runs, a clock moved back
 	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py
+
+$(VENV)/.spark: requirements-spark.lock $(READY)
+	@echo "adding Spark to $(VENV)"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --compile-bytecode -r requirements-spark.lock
+	@touch $@
+
+scale: $(VENV)/.spark ## the whole job on a real Spark cluster on loopback, a worker killed in mid-run (needs Java 17)
+	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_spark.py
 
 lint: $(READY) ## style, types, SQL
 	@$(BIN)/ruff format --check .
@@ -60,6 +68,7 @@ lock: $(READY) ## resolve the locks again
 	@grep -o '^uv==[^ ]*' bootstrap.lock > $(VENV)/uv.in
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --no-annotate $(VENV)/uv.in -o bootstrap.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --constraint requirements.lock --extra dev --extra spark pyproject.toml -o requirements-spark.lock
 
 clean: ## remove the environment and everything the program wrote
 	@rm -rf $(VENV) var

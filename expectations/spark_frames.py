@@ -145,7 +145,8 @@ def session(remote: str) -> Any:
 def _spark_error() -> type[Exception]:
     from pyspark.errors import PySparkException
 
-    return PySparkException
+    raised: type[Exception] = PySparkException
+    return raised
 
 
 @cache
