@@ -24,7 +24,7 @@ run: $(READY) ## run the whole job in snapshot mode and publish
 test: $(READY) ## every test but those that take minutes each (make faults)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-faults: $(READY) ## tests that take minutes each: twenty killed runs, full disks in whole runs, a clock moved back
+faults: $(READY) ## tests that take minutes each: twenty killed runs, a run on a full disk, a clock moved back
 	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py
 
 $(VENV)/.spark: requirements-spark.lock $(READY)

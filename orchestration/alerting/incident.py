@@ -6,16 +6,19 @@ What belongs here: reading events of a run. What does not: whether anybody is to
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ingest.home import Home
 from orchestration.alerting.kinds import kind_of_error
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, DagsterInstance
 
 FULL = ("No space left on device", "disk is full", "ENOSPC", "No space left")
+SQLITE, ROOM = "disk I/O error", 1_000_000
 READ_ONLY = ("Read-only file system", "cannot be written", "readonly database", "read-only database")
 DIED = "its process is gone without a word (killed, out of memory, or the machine went down)"
 
@@ -166,9 +169,17 @@ def _plain(error: Any) -> tuple[str, str, int]:
 
 def kind_of_text(text: str) -> str:
     """Tell a full or read-only disk from any other failure by what the system said."""
-    if any(sign in text for sign in FULL):
+    if any(sign in text for sign in FULL) or (SQLITE in text and _no_room()):
         return "disk_full"
     return "home_unwritable" if any(sign in text for sign in READ_ONLY) else "run_failed"
+
+
+def _no_room() -> bool:
+    """Tell whether the disk of the home is full now; SQLite has the same words for that and for a broken one."""
+    try:
+        return shutil.disk_usage(Home.from_environment().root).free < ROOM
+    except OSError:
+        return False
 
 
 def plain_words(message: str) -> str:

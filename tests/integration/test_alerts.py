@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from ingest.home import Home
 from orchestration.alerting import outbox
 from orchestration.alerting.backends import NotSent, backends
 from orchestration.alerting.desk import Desk
-from orchestration.alerting.incident import Incident
+from orchestration.alerting.incident import Incident, incident_of_error
 from orchestration.alerting.kinds import SEVERITIES, kinds
 from orchestration.alerting.message import Alert
 from orchestration.alerting.outbox import Outbox
@@ -179,6 +180,17 @@ def test_faults_on_a_disk_without_room_are_told_by_one_process_after_the_other_a
     told = [(post["oretrace"]["kind"], post["oretrace"]["run_id"]) for post in got.posts]
     assert told[:3] == [("run_failed", "run-0"), ("disk_full", "run-1"), ("disk_full", "run-2")]
     assert told[3:] == [("recovered", "run-3")] and len(got.mails) == 4
+
+
+def test_what_sqlite_calls_an_error_of_the_disk_is_a_full_one_where_it_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    with small_disk(tmp_path / "disk", 4) as disk:
+        monkeypatch.setenv("ORETRACE_HOME", str(disk))
+        assert incident_of_error("run-1", "refresh", error).kind == "run_failed"
+        with filled(disk, free=0):
+            assert incident_of_error("run-1", "refresh", error).kind == "disk_full"
 
 
 def test_no_secret_is_in_a_log_a_file_or_a_message(
