@@ -67,9 +67,9 @@ select
     cast(null as double) as printed_share,
     false as is_total,
     case
-        when made.source = 'published' then concat(made.basis, ', published share of world output')
-        when made.source = 'stage_flow' then concat(made.basis, ', exports less imports')
-        else concat(made.basis, ', ', made.source, ' ', made.vintage)
+        when made.source = 'published' then concat_ws('', made.basis, ', published share of world output')
+        when made.source = 'stage_flow' then concat_ws('', made.basis, ', exports less imports')
+        else concat_ws('', made.basis, ', ', made.source, ' ', made.vintage)
     end as basis,
     told.vintage,
     made.evidence
