@@ -55,6 +55,12 @@ def fingerprint(of: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
 
 
+def of_code(*folders: str) -> dict[str, str]:
+    """Return a hash of the code of some folders of the project, and of what they are computed with."""
+    libraries = _files(PROJECT, [PROJECT / "requirements.lock"])
+    return {name: _together(PROJECT / name) for name in folders} | libraries
+
+
 def differences(before: Parts, now: Parts) -> list[str]:
     """Return what differs, a line each: ``usgs_mcs 2026-r2 is new``, ``code of tracing changed``."""
     lines = []

@@ -19,6 +19,7 @@ from orchestration.cli_alerts import alerts
 from orchestration.cli_backfill import backfill
 from orchestration.cli_backup import backup, restore
 from orchestration.cli_engine import engine_options, usable
+from orchestration.cli_ensemble import ensemble, worker
 from orchestration.cli_export import export
 from orchestration.cli_options import completion, form_option, json_option, print_json, source_names
 from orchestration.cli_releases import releases, rollback, verify
@@ -291,6 +292,8 @@ for command in (
     rollback,
     verify,
     scenario,
+    ensemble,
+    worker,
     serve,
     show,
     export,

@@ -11,7 +11,7 @@ from ingest.calendar import calendar
 from ingest.home import Home
 from ingest.live import default_mode
 from orchestration import alerts, dbt
-from orchestration.assets import assessed, canonical, covered, disrupted, diversified, raw, traced, vintages
+from orchestration.assets import assessed, canonical, covered, disrupted, diversified, ensemble, raw, traced, vintages
 from orchestration.assets.models import mart_keys, models
 from orchestration.assets.published import published
 from orchestration.checks import gate
@@ -38,12 +38,12 @@ def build_definitions() -> dg.Definitions:
         dbt_build,
     ]
     return dg.Definitions(
-        assets=[*vintages.assets(), *made, published(marts.values())],
+        assets=[*vintages.assets(), *made, *ensemble.assets(), published(marts.values())],
         asset_checks=[gate(marts, frozenset(key for asset in made for key in asset.keys))],
         jobs=[
             dg.define_asset_job(
                 "refresh",
-                selection=dg.AssetSelection.all() - dg.AssetSelection.groups(vintages.LAYER),
+                selection=dg.AssetSelection.all() - dg.AssetSelection.groups(vintages.LAYER, ensemble.LAYER),
                 description="The whole job: read (embedded or live), transform, trace, model, audit, publish.",
             ),
             *vintages.jobs(),

@@ -13,6 +13,7 @@ import dagster as dg
 
 from ingest.errors import Busy, FetchFailed, OretraceError
 from ingest.net.settings import Settings
+from orchestration.workers import DEATHS
 
 # A refused key, a changed schema or a pull that does not add up is the same the next time; these are not.
 PASSING = (FetchFailed, Busy)
@@ -29,6 +30,23 @@ def network_retries() -> dg.RetryPolicy:
         backoff=dg.Backoff.EXPONENTIAL,
         jitter=dg.Jitter.PLUS_MINUS,
     )
+
+
+def killer_of_workers(context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
+    """End a step of which several workers died already: the broker would hand it on until none is left.
+
+    Raises:
+        dg.Failure: this run has begun the step more often than ``workers.DEATHS``.
+    """
+    step = context.get_step_execution_context().step.key
+    begun = context.instance.all_logs(context.run_id, of_type=dg.DagsterEventType.STEP_START)
+    times = sum(entry.step_key == step for entry in begun)
+    if times > DEATHS:
+        raise dg.Failure(
+            f"{step}: {times - 1} workers died of it or lost their broker (killed, out of memory?); it is not handed "
+            "to another one. What the machine's log says of the time will tell; docs/fan-out.md, Limits.",
+            allow_retries=False,
+        )
 
 
 @contextmanager
