@@ -87,8 +87,8 @@ def _print(done: Outcome, draws: int) -> None:
 
     joined = done.joined
     print(
-        f"{joined.cells} of {joined.cells} partitions ({done.computed} computed, {done.kept} kept) in {done.seconds:.0f} s, "
-        f"{joined.traced} with rows: {joined.rows:,} intervals of {draws:,} draws"
+        f"{joined.cells} of {joined.cells} partitions ({done.computed} computed, {done.kept} kept) in "
+        f"{done.seconds:.0f} s, {joined.traced} with rows: {joined.rows:,} intervals of {draws:,} draws"
     )
     if any(done.workers):
         print("by " + ", ".join(f"{worker}: {count}" for worker, count in done.workers.items()))

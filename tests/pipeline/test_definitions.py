@@ -18,7 +18,7 @@ from ingest.sources import table_owner
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-LAYERS = {"vintage", "raw", "canonical", "traced", "staging", "intermediate", "marts", "published"}
+LAYERS = {"vintage", "ensemble", "raw", "canonical", "traced", "staging", "intermediate", "marts", "published"}
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
@@ -83,8 +83,10 @@ def test_a_job_is_of_one_kind_of_partitions_and_the_whole_job_of_none(graph: dg.
         kinds = {assets.get(key).partitions_def for key in job.asset_layer.executable_asset_keys}
         assert len(kinds) == 1, job.name
     refresh = graph.resolve_job_def("refresh").asset_layer.executable_asset_keys
-    vintages = {key for key in assets.materializable_asset_keys if key.path[0] == "vintage"}
-    assert refresh == assets.materializable_asset_keys - vintages
+    vintages, ensembles = (
+        {key for key in assets.materializable_asset_keys if key.path[0] == layer} for layer in ("vintage", "ensemble")
+    )
+    assert refresh == assets.materializable_asset_keys - vintages - ensembles
     assert {key.path[1] for key in vintages} == set(clients())
 
 
