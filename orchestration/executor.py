@@ -18,7 +18,7 @@ from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from ingest.errors import BadInput
 from ingest.home import Home
 from orchestration.locks import build_wait, hold_build, hold_run
-from orchestration.workers import BROKER, broker_url, executor
+from orchestration.workers import BROKER, broker_url, executor, present
 
 # Steps of partitions, which need no other's end. Fetches write raw vintages only, and each source has a lock of its
 # own for that; a cell of an ensemble is a file of its own.
@@ -63,7 +63,7 @@ class Guarded(dg.Executor):
 
         Raises:
             BuildBusy: another run kept the build folder for longer than is waited.
-            BadInput: the broker's address cannot be used.
+            BadInput: the broker's address cannot be used, or nothing answers there.
         """
         home = Home.from_environment()
         _HELD.append(hold_run(home, plan_context.run_id))
@@ -72,8 +72,12 @@ class Guarded(dg.Executor):
                 yield from self.inner.execute(plan_context, execution_plan)
             return
         self.broker = broker_url()
-        inner = self.inner if self.broker is None else executor(self.broker)
-        yield from inner.execute(plan_context, execution_plan)
+        if self.broker is None:
+            yield from self.inner.execute(plan_context, execution_plan)
+            return
+        if not present(self.broker):
+            plan_context.log.warning("no worker listens at the broker; the run waits for one: oretrace worker")
+        yield from executor(self.broker).execute(plan_context, execution_plan)
 
 
 def let_go() -> None:

@@ -118,7 +118,7 @@ def test_systemd_counts_each_service_as_well_confined() -> None:
 
 def test_services_run_as_their_own_user_with_secrets_from_a_file_and_what_they_may_write_named() -> None:
     assert {unit.stem.removeprefix("oretrace-") for unit in SERVICES} == {
-        "backup", "code", "daemon", "watch", "webserver", "webserver-readonly",
+        "backup", "code", "daemon", "watch", "webserver", "webserver-readonly", "worker",
     }  # fmt: skip
     for unit in SERVICES:
         text = unit.read_text()

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import PROJECT
-from tests.pipeline.instance import free_port, wait_for
+from tests.pipeline.instance import DEPLOY, free_port, wait_for
 
 ORETRACE = Path(sys.executable).with_name("oretrace")
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -35,7 +35,9 @@ class Broker:
         """Choose ports and write the configuration."""
         self.folder = Path(tempfile.mkdtemp(prefix="oretrace-rabbitmq-"))
         self.port, self.between, self.mapper = (free_port() for _ in range(3))
-        (self.folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\n")
+        settings = (DEPLOY / "rabbitmq.conf").read_text()
+        assert "127.0.0.1:5672\n" in settings
+        (self.folder / "rabbitmq.conf").write_text(settings.replace(":5672\n", f":{self.port}\n"))
         (self.folder / "plugins").write_text("[].\n")
         self.environment = {
             **os.environ,

@@ -19,9 +19,14 @@ import polars as pl
 import psutil
 import pytest
 
+from ingest.home import PROJECT, Home
+from ingest.vintages import raw_vintages
 from tests.pipeline.broker import MISSING, Broker, Workers
 from tests.pipeline.conftest import ORETRACE, oretrace
 from tests.pipeline.instance import DEPLOY, PASSWORD, Postgres, free_port, postgres_binaries, wait_for
+from tests.publishers import census, embedded
+from tests.replay import Replay
+from tracing.ensemble import BOUNDS
 
 pytestmark = pytest.mark.xdist_group("runs")
 needs_servers = [
@@ -38,13 +43,13 @@ def fresh(finished: Path, home: Path) -> Path:
     return home
 
 
-def hashes(home: Path) -> dict[str, str]:
-    """Every file of the ensembles of a home, and what it holds."""
-    folder = home / "build" / "ensemble"
+def hashes(home: Path, folder: Path | None = None) -> dict[str, str]:
+    """Every file of the ensembles of a home, or of a folder, and what it holds."""
+    folder = folder or home / "build" / "ensemble"
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and not path.name.endswith(".partial")
     }
 
 
@@ -108,23 +113,31 @@ def house(
     home = fresh(first_run[0], root / "home")
     shutil.copy(DEPLOY / "dagster.yaml", home / "dagster" / "dagster.yaml")
     postgres, broker = Postgres(), Broker()
-    environment = os.environ | {
-        "ORETRACE_HOME": str(home),
-        "DAGSTER_HOME": str(home / "dagster"),
-        "ORETRACE_BROKER": broker.url,
-        "ORETRACE_PG_HOST": "127.0.0.1",
-        "ORETRACE_PG_PORT": str(postgres.port),
-        "ORETRACE_PG_DATABASE": "oretrace",
-        "ORETRACE_PG_USER": "oretrace",
-        "ORETRACE_PG_PASSWORD": PASSWORD,
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
-    }
+    publisher = Replay()
+    held = census.Census({("imports", f"{year}-12"): census.trade("imports") for year in (2023, 2024)})
+    held.serve(publisher)
+    environment = (
+        os.environ
+        | embedded.environment(publisher)
+        | {
+            "ORETRACE_HOME": str(home),
+            "DAGSTER_HOME": str(home / "dagster"),
+            "ORETRACE_BROKER": broker.url,
+            "ORETRACE_PG_HOST": "127.0.0.1",
+            "ORETRACE_PG_PORT": str(postgres.port),
+            "ORETRACE_PG_DATABASE": "oretrace",
+            "ORETRACE_PG_USER": "oretrace",
+            "ORETRACE_PG_PASSWORD": PASSWORD,
+            "DAGSTER_DISABLE_TELEMETRY": "yes",
+        }
+    )
     workers = Workers(environment, root)
     try:
-        postgres.start()
-        postgres.psql("create database oretrace", database="postgres")
-        broker.start()
-        yield House(home, postgres, broker, workers, environment)
+        with publisher:
+            postgres.start()
+            postgres.psql("create database oretrace", database="postgres")
+            broker.start()
+            yield House(home, postgres, broker, workers, environment)
     finally:
         workers.stop_all()
         broker.remove()
@@ -186,6 +199,7 @@ class TestTwoWorkers:
         assert (found["computed"], found["kept"]) == (1, 3)
         assert hashes(house.home) == before
 
+    @pytest.mark.long  # about two minutes of a quiet core
     def test_a_partition_that_kills_every_worker_is_given_up_and_the_others_are_done(self, house: House) -> None:
         step = "ensemble__cell[rare_earths_2023]"
         begun = house.starts(step)
@@ -214,6 +228,54 @@ class TestTwoWorkers:
         assert len(hashes(house.home)) == 6 + 3
         found = answer(house.finish(house.start("--draws", "400", *FEW[2:])))
         assert (found["computed"], found["kept"]) == (1, 3)
+
+    @pytest.mark.long  # about two minutes of a quiet core: four processes load all definitions
+    def test_partitions_that_dagster_starts_go_to_the_workers_source_by_year_and_material_by_year(
+        self, house: House
+    ) -> None:
+        """As a backfill from the UI does: a run per partition."""
+        house.workers.start(*{"a", "b"} - house.workers.running.keys())
+        runs = [("vintage/census", "2023"), ("vintage/census", "2024"), ("ensemble/cell", "cobalt|2024")]
+        for asset, partition in runs:
+            done = subprocess.run(
+                [str(ORETRACE.with_name("dagster")), "asset", "materialize", "-m", "orchestration.definitions",
+                 "--select", asset, "--partition", partition],
+                cwd=PROJECT, env=house.environment, capture_output=True, text=True, timeout=400, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr[-3000:]
+        assert [item.vintage for item in raw_vintages(Home(house.home).raw)] == ["2023", "2024"]
+        for step, times in (("vintage__census", 2), ("ensemble__cell", 1)):
+            assert len(house.begun(step)) == times, step
+        cell = house.home / "build" / "ensemble" / "5000-20240607" / "cobalt" / "2024.parquet"
+        found = pl.read_parquet(cell)
+        assert found["draws"].unique().to_list() == [5000]
+
+    @pytest.mark.long  # about ten minutes of a quiet core, half of it for the single process
+    def test_the_whole_ensemble_of_five_thousand_draws_survives_a_killed_worker(
+        self, house: House, first_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+    ) -> None:
+        """Every material and year; a worker is killed when a few partitions are done, and another one comes."""
+        house.workers.start(*{"a", "b"} - house.workers.running.keys())
+        folder = house.home / "build" / "ensemble" / "5000-20240607"
+        shutil.rmtree(folder, ignore_errors=True)
+        before = len(house.events("STEP_SUCCESS"))
+        process = house.start("--json")
+        wait_for(lambda: len(hashes(house.home, folder)) >= 6, "six partitions", 1800)
+        house.workers.kill("a")
+        house.workers.start("c")
+        found = answer(house.finish(process, 3600))
+        assert found["joined"]["cells"] == found["computed"] == 44
+        assert len(house.events("STEP_SUCCESS")) - before == 44 + 2
+        assert found["joined"]["rows"] == pl.read_parquet(house.home / "canonical" / "traced_exposure.parquet").height
+        assert {row["measure"] for row in found["moved"]} == set(BOUNDS)
+
+        alone = fresh(first_run[0], tmp_path / "alone")
+        done = subprocess.run(
+            [str(ORETRACE), "ensemble", "--json"], env=os.environ | {"ORETRACE_HOME": str(alone)},
+            capture_output=True, text=True, timeout=3600, check=False,
+        )  # fmt: skip
+        assert answer(done)["joined"]["sha256"] == found["joined"]["sha256"]
+        assert hashes(alone) == {f"{folder.name}/{name}": digest for name, digest in hashes(house.home, folder).items()}
 
 
 def test_a_broker_that_is_not_there_is_told_in_one_line(tmp_path: Path, first_run: tuple[Path, Any]) -> None:
