@@ -119,7 +119,7 @@ def worker(broker: str | None, processes: int, name: str | None) -> None:
     if url is None:
         raise BadInput(f"a worker needs the address of its broker: --broker or {BROKER}.")
     present(url)
-    from orchestration.run import dagster_home
+    from orchestration.instance import dagster_home
 
     dagster_home(Home.from_environment().create())
     os.environ[BROKER] = url

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ingest.errors import BadInput, OretraceError
 from ingest.home import Home
 from orchestration.ensemble import Joined, cells
+from orchestration.instance import dagster_instance
 from orchestration.locks import forget_run
 from orchestration.progress import say
-from orchestration.run import RunFailed, dagster_home
+from orchestration.run import RunFailed
 from orchestration.workers import BROKER, check_present, watched
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def run_ensemble(
         KeyboardInterrupt: it was stopped.
     """
     wanted = cells(home, materials, years, draws=draws, seed=seed)
-    dagster_home(home)
     os.environ.pop(BROKER, None)
     if broker is not None:
         os.environ[BROKER] = broker
@@ -153,7 +153,7 @@ def _run(home: Home, config: dict[str, Any], story: Story) -> tuple[str, Joined]
         "ops": {"ensemble__cells": {"config": config}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
     }
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(home) as instance:
         run = instance.create_run_for_job(job.get_definition(), run_config=run_config)
         try:
             for event in execute_run_iterator(job, run, instance):
