@@ -128,6 +128,12 @@ def published_with(
     _write(_published(home), {"version": version, "run_id": run_id, "at": _now(), **made, **inputs})
 
 
+def last_published(home: Home) -> str | None:
+    """Return the release whose inputs are remembered."""
+    version: str | None = _read(_published(home)).get("version")
+    return version
+
+
 def what_is_new(home: Home, mode: str, settings: Mapping[str, Any] | None = None) -> list[str]:
     """Return what differs between the inputs now and those of the last release; empty where nothing does.
 

@@ -37,7 +37,8 @@ class Pointer:
     Attributes:
         serial: its number, from 1 on.
         current: version of the release that readers see.
-        releases: every release, by version: ``checksums_sha256``, ``files``, ``bytes``, ``created``.
+        releases: every release, by version: ``checksums_sha256``, ``files``, ``bytes``, ``created`` and, where its
+            canonical tables are there, ``canonical_sha256``.
         what: what was done: ``publish``, ``rollback``, ``prune``, ``push``.
         written: when, ISO 8601.
     """

@@ -6,6 +6,7 @@ what ``oretrace run`` does about the store before it begins. What does not: look
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -31,7 +32,7 @@ from orchestration.releases import (
     point_at,
     remove_release,
 )
-from orchestration.standing import published_with
+from orchestration.standing import last_published, published_with
 from orchestration.store.pointer import Overtaken, Pointer, move, newest
 
 RELEASES = "releases"
@@ -69,7 +70,7 @@ class Shelf:
         self.bucket.refuse_if_it_overwrites()
         send(self.home.raw)
         entry = send_release(self.bucket, folder, version)
-        send_canonical(self.bucket, self.home.canonical, version)
+        entry["canonical_sha256"] = send_canonical(self.bucket, self.home.canonical, version)
         move(
             self.bucket,
             self.before,
@@ -106,15 +107,17 @@ def _claim(bucket: Bucket, key: str, content: bytes) -> None:
             raise Overtaken(f"refused: another publisher is sending {bucket.url}/{key}. Run again.") from None
 
 
-def send_canonical(bucket: Bucket, folder: Path, version: str) -> None:
-    """Send the canonical tables that a release was made of; their list goes last."""
+def send_canonical(bucket: Bucket, folder: Path, version: str) -> str:
+    """Send the canonical tables that a release was made of, their list last; return the hash of that."""
     hashes = {
         path.relative_to(folder).as_posix(): sha256_of(path)
         for path in sorted(folder.rglob("*.parquet"))
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
     bucket.send(folder, hashes, f"{CANONICAL}/{version}")
-    bucket.put(f"{CANONICAL}/{version}/{CHECKSUMS}", listing(hashes).encode())
+    said = listing(hashes).encode()
+    bucket.put(f"{CANONICAL}/{version}/{CHECKSUMS}", said)
+    return hashlib.sha256(said).hexdigest()
 
 
 def join(home: Home, bucket: Bucket | None = None) -> Pointer | None:
@@ -190,11 +193,21 @@ def _bring(home: Home, bucket: Bucket, pointer: Pointer) -> None:
     if not (release.folder.is_dir() and _is_listed(release, pointer) and not verify_release(release)):
         _download(bucket, pointer, target)
     point_at(target, release.folder)
-    cert = json.loads((release.folder / CERTIFICATE).read_text())
-    published_with(home, version, cert["run_id"], cert.get("inputs") or {}, elsewhere=True)
+    _note_inputs(home, bucket, pointer)
     copies = [item for item in complete_releases(target) if _is_listed(item, pointer) and item.version != version]
     for old in copies[COPIES - 1 :]:
         remove_release(old, target)
+
+
+def _note_inputs(home: Home, bucket: Bucket, pointer: Pointer) -> None:
+    """Note what the release that was published last is made of, which is not the current one after a rollback.
+
+    So a rolled-back release stays, here as elsewhere, until an input changes or somebody runs.
+    """
+    last = max(pointer.releases)
+    if last_published(home) != last:
+        cert = json.loads(bucket.get(f"{RELEASES}/{last}/{CERTIFICATE}"))
+        published_with(home, last, cert["run_id"], cert.get("inputs") or {}, elsewhere=True)
 
 
 def _download(bucket: Bucket, pointer: Pointer, target: Path) -> None:

@@ -118,21 +118,21 @@ def verify(meter: Meter = SILENT) -> tuple[int, list[str]]:
 
 
 def _wrong(bucket: Bucket, version: str, pointer: Pointer, meter: Meter) -> list[str]:
-    below = f"{RELEASES}/{version}"
-    wrong = _differs(bucket, below, pointer.releases[version]["checksums_sha256"], meter)
-    if bucket.sizes(f"{CANONICAL}/{version}"):  # one that was pushed later came without
-        wrong += _differs(bucket, f"{CANONICAL}/{version}", None, SILENT)
+    entry = pointer.releases[version]
+    wrong = _differs(bucket, f"{RELEASES}/{version}", entry["checksums_sha256"], meter)
+    if "canonical_sha256" in entry:  # one that was pushed came without
+        wrong += _differs(bucket, f"{CANONICAL}/{version}", entry["canonical_sha256"], SILENT)
     return wrong
 
 
-def _differs(bucket: Bucket, below: str, expected: str | None, meter: Meter) -> list[str]:
+def _differs(bucket: Bucket, below: str, expected: str, meter: Meter) -> list[str]:
     """Compare the objects below a folder with its list of checksums, and that with what the pointer says of it."""
     where = f"{bucket.url}/{below}"
     try:
         text = bucket.get(f"{below}/{CHECKSUMS}")
     except Missing:
         return [f"{where}/{CHECKSUMS} is missing"]
-    if expected is not None and hashlib.sha256(text).hexdigest() != expected:
+    if hashlib.sha256(text).hexdigest() != expected:
         return [f"{where}/{CHECKSUMS} is not the list that the pointer names"]
     try:
         hashes = listing_of(text.decode())
@@ -156,12 +156,17 @@ def bring_canonical(home: Home) -> int:
         BadInput: the store has none of it, or a run is at work.
     """
     bucket = Bucket.from_environment()
-    version = _pointer(bucket).current
-    below = f"{CANONICAL}/{version}"
-    try:
-        hashes = listing_of(bucket.get(f"{below}/{CHECKSUMS}").decode())
-    except Missing:
-        raise BadInput(f"{bucket.url} holds no canonical tables of release {version}, which was pushed.") from None
+    pointer = _pointer(bucket)
+    version, below = pointer.current, f"{CANONICAL}/{pointer.current}"
+    expected = pointer.releases[version].get("canonical_sha256")
+    if expected is None:
+        raise BadInput(f"{bucket.url} holds no canonical tables of release {version}, which was pushed.")
+    text = bucket.get(f"{below}/{CHECKSUMS}")
+    if hashlib.sha256(text).hexdigest() != expected:
+        raise OretraceError(
+            f"{bucket.url}/{below}/{CHECKSUMS} is not the list that the pointer names. Nothing is used."
+        )
+    hashes = listing_of(text.decode())
     home.create()
     with hold_build(home):
         partial = home.root / ".canonical"
@@ -183,7 +188,7 @@ def standing_there() -> dict[str, Any]:
     said: dict[str, Any] = {"store": bucket.url, "raw_vintages": len(bucket.sizes(RECORDS))}
     if pointer is None:
         return said | {"serial": 0, "published": None, "releases": 0}
-    has_canonical = bool(bucket.sizes(f"{CANONICAL}/{pointer.current}"))
+    has_canonical = "canonical_sha256" in pointer.releases[pointer.current]
     return said | {
         "serial": pointer.serial,
         "written": pointer.written,

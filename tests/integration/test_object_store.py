@@ -177,6 +177,11 @@ def test_rollback_and_prune_act_on_the_store_and_every_machine_follows(
     assert command(second, monkeypatch, capfd, "rollback", versions[1]).out == f"published: {versions[1]}\n"
     catch_up(first)
     assert published_value(first.warehouse) == published_value(second.warehouse) == 0.72
+    for home in (first, second):  # as on one disk: it stays until an input changes, or somebody runs
+        assert standing.what_is_new(home, "snapshot") == []
+        assert standing.reasons_to_run(home, "snapshot", {}) == [
+            f"release {versions[1]} is not the one that was published last ({versions[2]})"
+        ]
     wrong = command(second, monkeypatch, capfd, "rollback", "20200101T000000Z-00000000")
     assert wrong.code == 2 and versions[0] in wrong.err
 

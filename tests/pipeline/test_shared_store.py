@@ -1,0 +1,62 @@
+"""A release of the whole job reaches empty machines through an object store, and nothing runs twice for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ingest.home import Home
+from orchestration import sensors, standing
+from orchestration.assets.published import publish_candidate
+from tests.pipeline.conftest import oretrace
+from tests.shelves import Place
+
+pytestmark = pytest.mark.xdist_group("object store")
+
+QUESTION = (
+    "select material, stage, top_country, top_share from mart_stage_concentration where is_preferred order by all"
+)
+
+
+def test_a_release_of_the_whole_job_is_there_on_an_empty_machine(
+    home: Path, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as alone:
+        alone.delenv("ORETRACE_STORE")
+        expected = oretrace("query", QUESTION, "--json", home=home).stdout
+    maker = Home(home)
+    shutil.rmtree(maker.warehouse)
+    release = publish_candidate(maker.create())  # as the asset does
+    sent = place.names(f"releases/{release.version}/")
+    assert len(sent) == sum(path.is_file() for path in release.folder.rglob("*")) > 100
+    assert {Path(name).name for name in place.names("canonical/")} >= {"trade_flow.parquet", "stage_flow.parquet"}
+
+    empty = tmp_path / "empty"
+    run = oretrace("run", home=empty)
+    assert run.returncode == 0 and run.stdout.startswith(f"nothing new: release {release.version}"), (
+        run.stdout + run.stderr
+    )
+    asked = oretrace("query", QUESTION, "--json", home=empty)
+    assert asked.stdout == expected and len(json.loads(asked.stdout)) > 20
+    assert oretrace("verify", home=empty).stdout == "1 release(s) are as they were published.\n"
+    missing = oretrace("scenario", "--by", "CHN", "--material", "rare_earths", "--to", "USA", home=empty)
+    assert missing.returncode == 2
+    assert oretrace("store", "pull", "--canonical", home=empty).returncode == 0
+    scenario = oretrace("scenario", "--by", "CHN", "--material", "rare_earths", "--to", "USA", home=empty)
+    assert scenario.returncode == 0 and release.version in scenario.stdout + scenario.stderr
+
+    launched, sensed = Home(tmp_path / "launched").create(), Home(tmp_path / "sensed").create()
+    standing.begin(launched, "a run that Dagster launched", "snapshot", {})
+    assert standing.standing(launched).version == release.version
+    monkeypatch.setenv("ORETRACE_HOME", str(sensed.root))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = sensors.new_inputs(dg.build_sensor_context(instance=instance))
+        assert result.skip_reason is not None and result.skip_reason.skip_message == "nothing new"
+        assert standing.standing(sensed).version == release.version
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        down = sensors.new_inputs(dg.build_sensor_context(instance=instance))
+    assert down.skip_reason is not None and "cannot be reached" in str(down.skip_reason.skip_message)
