@@ -25,7 +25,7 @@ test: $(READY) ## every test but those that take minutes each (make faults)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 faults: $(READY) ## tests that take minutes each: twenty killed runs, a run on a full disk, a clock moved back
-	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py
+	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py tests/pipeline/test_shared_store.py
 
 $(VENV)/.spark: requirements-spark.lock $(READY)
 	@echo "adding Spark to $(VENV)"

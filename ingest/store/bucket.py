@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -229,8 +229,9 @@ class Bucket:
         try:
             self.put(key, b"second", once=True)
         except Taken:
+            self.remove([key])
             return
-        finally:
+        with suppress(StoreFailed):
             self.remove([key])
         raise BadInput(
             f"the server of {self.url} overwrites an object although it was told not to (If-None-Match: *), so two "
@@ -269,10 +270,13 @@ class Bucket:
             return BadInput(f"{self.url}: there are no keys for it. {_SET_KEYS}")
         if not status and "kind: Connect" in said:
             return BadInput(f"{self.url}: {_where()} cannot be reached. Check AWS_ENDPOINT_URL and the network.")
-        return StoreFailed(
-            f"{self.url}: could not {what}: {f'{_where()} answered {answer}' if answer else 'the connection broke'}, "
-            "also when asked again. Try again later."
-        )
+        if answer:
+            happened = f"{_where()} answered {answer}"
+        elif re.search(r"HTTP error|error (?:sending|decoding)", said):
+            happened = "the connection broke"
+        else:
+            return StoreFailed(f"{self.url}: could not {what}: {_where()} does not answer as S3 does.")
+        return StoreFailed(f"{self.url}: could not {what}: {happened}, also when asked again. Try again later.")
 
 
 _SET_KEYS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN where it is a session's)."

@@ -153,6 +153,37 @@ def test_a_release_made_elsewhere_of_the_same_inputs_is_nothing_new(place: Place
     assert standing.reasons_to_run(second, "snapshot", {}) == ["user/stock.csv is new"]
 
 
+def test_the_job_publishes_to_the_store(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration.assets import published
+
+    home = machine(tmp_path, "maker")
+    ready(home, 71.0)
+    monkeypatch.setattr(published.site, "dresser", lambda home: lambda folder: None)  # pages want every mart
+    release = published.publish_candidate(home)
+    assert json.loads(place.read("pointers/000000000001.json"))["current"] == release.version
+
+
+def test_runs_and_sensors_of_dagster_begin_with_what_the_store_holds(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dagster as dg
+
+    from orchestration import sensors
+
+    version = released(machine(tmp_path, "maker"), 71.0).version
+    launched, sensed = machine(tmp_path, "launched"), machine(tmp_path, "sensed")
+    standing.begin(launched, "a run that Dagster launched", "snapshot", {})
+    assert standing.standing(launched).version == version
+    monkeypatch.setenv("ORETRACE_HOME", str(sensed.root))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = sensors.new_inputs(dg.build_sensor_context(instance=instance))
+        assert result.skip_reason is not None and result.skip_reason.skip_message == "nothing new"
+        assert standing.standing(sensed).version == version
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        down = sensors.new_inputs(dg.build_sensor_context(instance=instance))
+    assert down.skip_reason is not None and "cannot be reached" in str(down.skip_reason.skip_message)
+
+
 def test_a_folder_from_before_the_store_is_taken_over_with_all_its_releases(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
