@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 
 from ingest.errors import OretraceError
 from ingest.home import Home
@@ -16,20 +15,24 @@ from orchestration.store.shelf import catch_up
 EVERY = 60.0  # seconds; a look that finds nothing new is two small requests
 
 
-def follow(home: Home, every: float = EVERY) -> None:
-    """Bring the published release now, and each later one from a thread that ends with the process.
+def follow(home: Home, every: float = EVERY) -> threading.Event:
+    """Bring the published release now, and each later one from a thread.
+
+    Returns:
+        What ends the thread, which also ends with the process.
 
     Raises:
         OretraceError: it cannot be brought now.
     """
     catch_up(home)
-    threading.Thread(target=_again_and_again, args=(home, every), daemon=True, name="store").start()
+    over = threading.Event()
+    threading.Thread(target=_again_and_again, args=(home, every, over), daemon=True, name="store").start()
+    return over
 
 
-def _again_and_again(home: Home, every: float) -> None:
+def _again_and_again(home: Home, every: float, over: threading.Event) -> None:
     told = ""
-    while True:
-        time.sleep(every)
+    while not over.wait(every):
         try:
             catch_up(home)
             told = ""
