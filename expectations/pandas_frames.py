@@ -19,6 +19,7 @@ import duckdb
 
 from expectations.frames import Frame
 from ingest.errors import OretraceError
+from ingest.home import WORK_MEMORY
 
 
 class PandasFrames:
@@ -74,6 +75,7 @@ def open_candidate(candidate: Path, previous: Path | None) -> Iterator[PandasFra
         raise OretraceError(f"the candidate warehouse {candidate} cannot be opened: {_line(error)}") from None
     try:
         connection.execute("set enable_progress_bar = false")
+        connection.execute(f"set memory_limit = '{WORK_MEMORY}'")
         yield PandasFrames(connection, _attach_previous(connection, previous))
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""What the tracing of chains needs besides canonical tables: which stages feed which, whose trade is whole.
+"""What the tracing of chains needs besides canonical tables: which stages feed which, whose trade is whole, and when.
 
 What belongs here: reading ``stage_feed.csv`` and ``flow_networks.csv`` and holding them to their
 rules. What does not: the tracing (``tracing.chains``), which knows no publisher and reads no file.
@@ -33,6 +33,26 @@ def stage_feed() -> pl.DataFrame:
     if (odd := table.filter(~known | later)).height:
         raise OretraceError(f"ingest/reference/stage_feed.csv: not a stage that feeds another, first {odd.row(0)}.")
     return table
+
+
+def traced_years(trade_flow: pl.LazyFrame, stage_production: pl.LazyFrame) -> list[int]:
+    """Return the years that can be traced, from what the tables hold.
+
+    A year is traced when the trade of all countries with one another is known with weights in that year or in the
+    one beside it, when it has reconciled trade of its own, and when somebody published output of it: a chain of
+    which net exports are all that is known would rest on trade alone.
+
+    Args:
+        trade_flow: canonical table.
+        stage_production: canonical table.
+    """
+    flows = trade_flow.filter((pl.col("flow") == "R") & ~pl.col("scope").str.ends_with("_total"))
+    weighed = pl.col("quantity_gross_t").is_not_null().any() & (pl.col("scope") == "all_pairs").any()
+    trade = flows.group_by("year", "hs_code", "source").agg(whole=weighed).group_by("year").agg(pl.col("whole").any())
+    traded = dict(trade.collect(engine="streaming").iter_rows())
+    output = stage_production.filter(pl.col("method") != "derived_balance").select(pl.col("year").unique()).collect()
+    near = {year + gap for year, whole in traded.items() if whole for gap in (-1, 0, 1)}
+    return sorted(near & traded.keys() & set(output["year"]))
 
 
 @cache

@@ -225,7 +225,8 @@ def _accept(home: Home, client: Client, plan: Plan, partial: Path, any_size: boo
         _weigh(home, client, plan, partial)  # what is refused for its size stays, and can be accepted
     try:
         proof = client.prove(plan, partial)
-        known_source(client.source).read_vintage(partial, plan.edition)
+        for _ in known_source(client.source).parts_of(partial, plan.edition):
+            pass  # read as a run will read it, a part at a time
     except Exception as error:
         aside = partial.with_name(f".rejected-{plan.edition}")
         shutil.rmtree(aside, ignore_errors=True)
@@ -294,8 +295,9 @@ def _take(home: Home, source: str, edition: str, path: Path, dry_run: bool) -> F
     partial.mkdir(parents=True)
     try:
         copy_download(path, partial)
-        tables = known_source(source).read_vintage(partial, edition)
-        known: dict[str, Any] = {"origin": "file drop", "rows": sum(frame.height for frame in tables.values())}
+        tables = known_source(source).parts_of(partial, edition)
+        rows = sum(frame.height for part in tables for frame in part.values())
+        known: dict[str, Any] = {"origin": "file drop", "rows": rows}
         vintage = keep(home.raw, source, edition, partial, known)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -15,6 +15,8 @@ from ingest.errors import BadInput
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = PROJECT / "ingest" / "reference"
 SNAPSHOT = PROJECT / "ingest" / "snapshot"
+WORK_MEMORY = "1500MB"
+"""What DuckDB may use in a step that works through whole tables, whatever their size; the rest goes to disk."""
 
 
 @dataclass(frozen=True)

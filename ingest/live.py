@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ from ingest.errors import BadInput
 from ingest.home import PROJECT, REFERENCE, Home
 from ingest.sources import sources
 from ingest.sources.base import Source
+from ingest.tables import BY_YEAR, write_table, years_written
 from ingest.vintages import Vintage, newest, verify_files
 
 Mode = Literal["snapshot", "live"]
@@ -107,10 +109,15 @@ def embedded_tables() -> dict[str, pl.DataFrame]:
 
 
 def read_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.DataFrame]:
-    """Read the chosen editions of one source.
+    """Read the chosen editions of one source; see ``scan_tables``."""
+    return {table: frame.collect() for table, frame in scan_tables(home, source, used).items()}
+
+
+def scan_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.LazyFrame]:
+    """Make the chosen editions of one source ready to be read.
 
     Returns:
-        Table name to frame as declared; empty frames where nothing was chosen.
+        Table name to rows as declared; no rows where nothing was chosen.
 
     Raises:
         BadInput: the snapshot is damaged.
@@ -118,27 +125,30 @@ def read_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.Da
         SourceChanged: a raw vintage cannot be read.
     """
     embedded = [item.edition for item in used if item.origin == "snapshot"]
-    parsed = [read_vintage(home, source, item.vintage) for item in used if item.vintage is not None]
+    parsed = [parsed_vintage(home, source, item.vintage) for item in used if item.vintage is not None]
     frames = {}
     for table, schema in source.tables.items():
-        parts = [pl.DataFrame(schema=dict(schema))] + [tables[table] for tables in parsed]
+        rows = [pl.LazyFrame(schema=dict(schema))] + [pl.scan_parquet(folder / f"{table}.parquet") for folder in parsed]
         if embedded:
             whole = read_snapshot_table(table).select(list(schema))
-            parts.append(whole.filter(pl.col("vintage").is_in(embedded) & _before(parsed, source)) if parsed else whole)
-        frames[table] = pl.concat(parts)
+            if parsed:
+                whole = whole.filter(pl.col("vintage").is_in(embedded) & _before(parsed, source))
+            rows.append(whole.lazy())
+        frames[table] = pl.concat(rows)
     return frames
 
 
-def _before(parsed: list[dict[str, pl.DataFrame]], source: Source) -> pl.Expr:
+def _before(parsed: list[Path], source: Source) -> pl.Expr:
     """Years before the first of the raw vintages, for a source that gives way from there on; else all."""
     if source.keeps != "newest_by_year":
         return pl.lit(True)
-    years = [tables[table]["year"].min() for tables in parsed for table in source.tables if tables[table].height]
-    return pl.col("year") < pl.lit(min(year for year in years if isinstance(year, int)))
+    scans = [pl.scan_parquet(folder / f"{table}.parquet") for folder in parsed for table in source.tables]
+    years = [scan.select(pl.col("year").min()).collect().item() for scan in scans]
+    return pl.col("year") < pl.lit(min(year for year in years if year is not None))
 
 
-def read_vintage(home: Home, source: Source, vintage: Vintage) -> dict[str, pl.DataFrame]:
-    """Read a raw vintage, from what an earlier run made of it when nothing changed since.
+def parsed_vintage(home: Home, source: Source, vintage: Vintage) -> Path:
+    """Return the folder of a raw vintage's tables: what an earlier run made of it, when nothing changed since.
 
     Raises:
         OretraceError: a file is not as it was kept.
@@ -149,17 +159,36 @@ def read_vintage(home: Home, source: Source, vintage: Vintage) -> dict[str, pl.D
     note = folder / "state.json"
     try:
         if json.loads(note.read_text()) == state:
-            return {table: pl.read_parquet(folder / f"{table}.parquet") for table in source.tables}
+            for table in source.tables:
+                pl.read_parquet_schema(next(folder.glob(f"{table}.parquet/*.parquet"), folder / f"{table}.parquet"))
+            return folder
     except (OSError, ValueError, pl.exceptions.PolarsError):
         pass  # not there or cut short: it is made anew
     verify_files(vintage)
-    frames = source.read_vintage(vintage.folder, vintage.edition)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for table, frame in frames.items():
-        frame.write_parquet(folder / f"{table}.parquet", compression="zstd")
+    _parse(source, vintage, folder)
     note.write_text(json.dumps(state))  # last, so that it vouches for whole files only
-    return frames
+    return folder
+
+
+def _parse(source: Source, vintage: Vintage, folder: Path) -> None:
+    """Write the tables of a vintage, those of one file a year as they are read."""
+    whole: dict[str, list[pl.DataFrame]] = {table: [] for table in source.tables if table not in BY_YEAR}
+    with ExitStack() as stack:
+        writers = {
+            table: stack.enter_context(years_written(folder / f"{table}.parquet", pl.Schema(schema)))
+            for table, schema in source.tables.items()
+            if table in BY_YEAR
+        }
+        for part in source.parts_of(vintage.folder, vintage.edition):
+            for table, frame in part.items():
+                if table in writers:
+                    writers[table].add(frame)
+                else:
+                    whole[table].append(frame)
+    for table, frames in whole.items():
+        write_table(pl.concat(frames), folder / f"{table}.parquet")
 
 
 def _listed(vintage: Vintage) -> str:

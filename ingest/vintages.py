@@ -78,9 +78,21 @@ def kept_files(folder: Path) -> list[Path]:
 
 def content_hash(folder: Path) -> str:
     """Return a hash of all names and bytes of a vintage's files."""
+    return _content_of(_hashed(folder))
+
+
+def _hashed(folder: Path) -> list[dict[str, Any]]:
+    """Return ``path``, ``bytes`` and ``sha256`` of a vintage's files."""
+    return [
+        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in kept_files(folder)
+    ]
+
+
+def _content_of(files: list[dict[str, Any]]) -> str:
     whole = hashlib.sha256()
-    for path in kept_files(folder):
-        whole.update(f"{path.relative_to(folder)}\0{sha256_of(path)}\n".encode())
+    for item in files:
+        whole.update(f"{item['path']}\0{item['sha256']}\n".encode())
     return whole.hexdigest()
 
 
@@ -170,7 +182,8 @@ def add_vintage(raw: Path, source: str, vintage: str, download: Path) -> Vintage
         partial.mkdir()
         try:
             copy_download(download, partial)
-            meta.read_vintage(partial, edition)
+            for _ in meta.parts_of(partial, edition):
+                pass  # proven part by part: a release is larger than memory
             kept = keep(raw, source, edition, partial, {"origin": "added by hand"})
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -208,11 +221,12 @@ def keep(
         The new vintage, or None when the newest revision of the edition holds the same.
     """
     last = newest(raw).get((source, edition))
-    content = fingerprint(partial)
+    files = _hashed(partial)  # once: a release has ten gigabytes
+    content = _content_of(files) if fingerprint is content_hash else fingerprint(partial)
     if last is not None and last.sidecar.get("content") == content:
         return None
     name = edition if last is None else f"{edition}-r{last.revision + 1}"
-    sidecar = _sidecar(partial, source, edition, name) | dict(known) | {"content": content}
+    sidecar = _sidecar(files, source, edition, name) | dict(known) | {"content": content}
     for hidden in partial.glob(".*"):
         hidden.unlink()  # before the sidecar: a folder without its plan is begun anew, never mistaken
     path = partial / SIDECAR
@@ -224,12 +238,8 @@ def keep(
     return Vintage(source, name, edition, target, sidecar)
 
 
-def _sidecar(folder: Path, source: str, edition: str, vintage: str) -> dict[str, Any]:
+def _sidecar(files: list[dict[str, Any]], source: str, edition: str, vintage: str) -> dict[str, Any]:
     meta = sources()[source]
-    files = [
-        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in kept_files(folder)
-    ]
     return {
         "source": source,
         "vintage": vintage,

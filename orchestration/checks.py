@@ -131,7 +131,7 @@ def source_vintages(home: Home) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
     for table, contract in CANONICAL.items():
         path = home.canonical / f"{table}.parquet"
-        if path.is_file() and {"source", "vintage"} <= contract.columns.keys():
-            for source, editions in vintages(pl.read_parquet(path, columns=["source", "vintage"])).items():
+        if path.exists() and {"source", "vintage"} <= contract.columns.keys():
+            for source, editions in vintages(pl.scan_parquet(path)).items():
                 found.setdefault(source, set()).update(editions)
     return {source: sorted(editions) for source, editions in sorted(found.items())}

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import duckdb
 
 from ingest.errors import BadInput, OretraceError
+from ingest.home import WORK_MEMORY
 from ingest.vintages import sha256_of
 from ingest.words import unknown
 from orchestration.candidate import copy_to, load_parquet, write_parquet
@@ -162,6 +163,8 @@ def _both_forms(folder: Path) -> dict[str, str]:
     """Make what a certified candidate lacks: a Parquet file per mart, or the DuckDB file; return the Parquet hashes."""
     if (folder / LINK).is_file():
         with duckdb.connect(str(folder / LINK), read_only=True) as db:
+            db.execute(f"set memory_limit = '{WORK_MEMORY}'")
+            db.execute(f"set temp_directory = {quoted(folder.with_name(folder.name + '-sorting'))}")
             for mart in marts(db):
                 write_parquet(db, db.table(mart), folder / f"{mart}.parquet")
     else:

@@ -6,10 +6,13 @@ What belongs here: comparing two warehouse files, read-only. What does not: publ
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from ingest.home import WORK_MEMORY
 
 LARGEST = 10
 SHOWN = 5
@@ -38,7 +41,9 @@ def compare(previous: Path | None, current: Path) -> dict[str, Any]:
         largest changes of face-value and processed-in shares by country; ``vintages``: editions that the last
         release did not have.
     """
-    with duckdb.connect() as db:
+    with tempfile.TemporaryDirectory(prefix="oretrace-") as spill, duckdb.connect() as db:
+        db.execute(f"set memory_limit = '{WORK_MEMORY}'")
+        db.execute(f"set temp_directory = {quoted(Path(spill))}")
         db.execute(f"attach {quoted(current)} as new (read_only)")
         new = _marts(db, "new")
         if previous is None:

@@ -19,7 +19,9 @@ from ingest.mapping import reference
 from ingest.scenario_inputs import links, parameters
 from ingest.words import known_value
 from orchestration.assets.canonical import read_input
-from orchestration.assets.disrupted import NETWORK, european_union, in_store, networks
+from orchestration.assets.disrupted import european_union, in_store
+from orchestration.assets.networks import TABLES as NETWORK
+from orchestration.assets.networks import networks
 from orchestration.publish import current_release
 from tracing.chain_networks import ChainNetworks
 from tracing.disruption import BAN, disrupt

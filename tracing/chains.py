@@ -22,7 +22,7 @@ from tracing.montecarlo import monte_carlo
 from tracing.network import SECONDARY, STAGES, UNEXPLAINED
 
 YEARS = (2023, 2024)
-"""Reference years."""
+"""Years traced where none are asked for: those whose trade the embedded figures hold with weights."""
 
 SMALLEST = 1e-6
 """Rows whose every share is below this are left out."""
@@ -36,7 +36,7 @@ _MARKET = KEYS[:-1]
 _MEASURES = ("face_value", "made_in", "processed_in", "import_made_in")
 _ROUNDING = 1e-12
 _KEY_TYPES: dict[str, pl.DataType] = {name: pl.Int32() if name == "year" else pl.String() for name in KEYS}
-_EXPOSURE: dict[str, pl.DataType] = {
+EXPOSURE: dict[str, pl.DataType] = {
     **_KEY_TYPES,
     **{f"{name}_share{end}": pl.Float64() for name in _MEASURES for end in ("", "_low", "_high")},
     **dict.fromkeys(("mine_origin_share", "hidden_share"), pl.Float64()),
@@ -45,7 +45,11 @@ _EXPOSURE: dict[str, pl.DataType] = {
     "seed": pl.Int64(),
     "evidence": pl.String(),
 }
-_VIA: dict[str, pl.DataType] = {**_KEY_TYPES, "via": pl.String(), "share": pl.Float64()}
+VIA: dict[str, pl.DataType] = {**_KEY_TYPES, "via": pl.String(), "share": pl.Float64()}
+COVERAGE: dict[str, pl.DataType] = {
+    name: pl.Int32() if name == "year" else pl.String()
+    for name in ("material", "year", "stage", "status", "reason", "ingredient_years", "sources")
+}
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,12 @@ def trace_all(
     parts = prepare(stage_production, stage_flow, feed, secondary, networks, tuple(years or YEARS))
     stages = (UNRECORDED, *STAGES)
     if parts.production.is_empty():
-        return Traced(pl.DataFrame(schema=_EXPOSURE), pl.DataFrame(schema=_VIA), parts.coverage)
+        return Traced(pl.DataFrame(schema=EXPOSURE), pl.DataFrame(schema=VIA), parts.coverage)
     made, moved, recycled, fed = parts.production, parts.flows, parts.secondary, parts.feed
     traced = monte_carlo(made, moved, stages=stages, secondary=recycled, feed=fed, draws=draws, seed=seed)
     exposure = _exposure(traced, parts).with_columns(draws=pl.lit(draws), seed=pl.lit(seed))
     hops = _hops(first_hops(made, moved, stages=stages, secondary=recycled, feed=fed), exposure)
-    return Traced(_held(exposure, _EXPOSURE, KEYS), _held(hops, _VIA, [*KEYS, "via"]), parts.coverage)
+    return Traced(_held(exposure, EXPOSURE, KEYS), _held(hops, VIA, [*KEYS, "via"]), parts.coverage)
 
 
 def _exposure(traced: pl.DataFrame, parts: ChainNetworks) -> pl.DataFrame:

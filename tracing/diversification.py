@@ -51,6 +51,11 @@ class Facts:
 
 
 def diversify(facts: Facts, *, draws: int, seed: int) -> pl.DataFrame:
+    """Measure the diversification as ``measures`` does, and what changed since the year before."""
+    return changed(measures(facts, draws=draws, seed=seed)).sort(KEYS)
+
+
+def measures(facts: Facts, *, draws: int, seed: int) -> pl.DataFrame:
     """Measure the diversification of every traced importer, and of the union as one market.
 
     Args:
@@ -59,7 +64,7 @@ def diversify(facts: Facts, *, draws: int, seed: int) -> pl.DataFrame:
         seed: of the draws.
 
     Returns:
-        One row per importer, material, year and stage, sorted; columns as in ``mart_diversification``.
+        One row per importer, material, year and stage, sorted; columns as in ``mart_diversification`` but the changes.
     """
     markets = suppliers(facts.exposure, union_exposure(facts.networks, facts.union, draws=draws, seed=seed))
     limit = facts.benchmarks.filter(benchmark="one_country")["value"].item()
@@ -82,7 +87,7 @@ def diversify(facts: Facts, *, draws: int, seed: int) -> pl.DataFrame:
             validate="1:1",
         )
     rows = rows.join(consumption(facts.networks, facts.union), on=KEYS, how="left", validate="1:1")
-    return changed(benchmarked(rows, facts.benchmarks, facts.recycling, facts.union)).sort(KEYS)
+    return benchmarked(rows, facts.benchmarks, facts.recycling, facts.union).sort(KEYS)
 
 
 def union_exposure(parts: ChainNetworks, union: Union, *, draws: int, seed: int) -> pl.DataFrame:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
 from ingest.errors import SourceChanged, UnmappedValue
 from ingest.home import REFERENCE
-from ingest.sources.baci_release import holds_release, read_release
+from ingest.sources.baci_release import holds_release, release_parts
 from ingest.sources.base import Source, files
 
 S, INT, F = pl.String(), pl.Int32(), pl.Float64()
@@ -216,9 +217,18 @@ def read_extract(folder: Path) -> dict[str, pl.DataFrame]:
     }
 
 
+def read_parts(folder: Path, vintage: str) -> Iterator[dict[str, pl.DataFrame]]:
+    """Read the release year by year where the folder holds one, else the extract as one part."""
+    if holds_release(folder):
+        yield from release_parts(folder, vintage)
+    else:
+        yield read_extract(folder)
+
+
 def read(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
-    """Read the release where the folder holds its zip, else the extract."""
-    return read_release(folder, vintage) if holds_release(folder) else read_extract(folder)
+    """Read all parts as one."""
+    parts = list(read_parts(folder, vintage))
+    return {table: pl.concat([part[table] for part in parts]) for table in parts[0]}
 
 
 SOURCE = Source(
@@ -231,6 +241,7 @@ SOURCE = Source(
     citation="Gaulier, G. and Zignago, S. (2010), BACI, CEPII Working Paper 2010-23, release {vintage}",
     tables={"raw_baci__flows": FLOWS, "raw_baci__network": NETWORK, "raw_baci__totals": TOTALS},
     read=read,
+    read_parts=read_parts,
     keeps="newest_by_year",
     # A release holds every pair; only the extract has links whose code must be told first.
     may_be_empty=frozenset({"raw_baci__network"}),

@@ -1,4 +1,4 @@
-"""CEPII BACI as CEPII releases it: one zip of yearly files with every flow of the world.
+"""CEPII BACI as CEPII releases it: one zip of yearly files with every flow of the world, or those files unpacked.
 
 What belongs here: what a complete release is, and its source tables, made one year at a time. What
 does not: the pass over a yearly file (``baci_year.py``), the small extracts of a release
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from typing import Any
 import polars as pl
 
 from ingest.errors import SourceChanged
-from ingest.net.archive import Member, members, unpacked
+from ingest.net.archive import members, unpacked
 from ingest.sources.baci_year import HEADER, lookup_of, scan_year
 from ingest.sources.base import files
 
 ARCHIVE = "BACI_HS*.zip"
+UNPACKED = "BACI_HS*_Y*.csv"
 CHECKS = (
     "every year from the edition's first to two before the release, without a gap",
     "country and product codes there",
@@ -33,7 +35,7 @@ CHECKS = (
     "release in every name = vintage",
 )
 _NAME = re.compile(r"BACI_HS(?P<hs>\d\d)_(?P<version>V\d{6}[a-z]?)\.zip")
-_YEAR = re.compile(r"BACI_HS\d\d_Y(?P<year>\d{4})_V\d{6}[a-z]?\.csv")
+_YEAR = re.compile(r"BACI_HS(?P<hs>\d\d)_Y(?P<year>\d{4})_(?P<version>V\d{6}[a-z]?)\.csv")
 # Releases reach two years back: V202601 ends in 2024, V202501 in 2023.
 _LAG = 2
 _KEY = ["year", "exporter", "importer", "hs_code"]
@@ -44,7 +46,7 @@ class Release:
     """The parts of one release.
 
     Attributes:
-        archive: the zip file.
+        archive: the zip file, or the folder of its members.
         edition: HS edition as ``HS2017``.
         years: year to the name of its member, in order.
         iso3: country number to the alpha-3 code that the release gives it.
@@ -59,46 +61,64 @@ class Release:
 
 
 def holds_release(folder: Path) -> bool:
-    """Tell whether a raw vintage is a release (a zip of CEPII's) and not an extract."""
-    return any(folder.rglob(ARCHIVE))
+    """Tell whether a raw vintage is a release (a zip of CEPII's, or what was in it) and not an extract."""
+    return any(folder.rglob(ARCHIVE)) or any(folder.rglob(UNPACKED))
 
 
 def open_release(folder: Path, vintage: str) -> Release:
     """Find the release in a raw vintage, hold its members' names to it, and read its code lists.
 
     Raises:
-        SourceChanged: not exactly one zip, a name of another release or edition, an unknown member,
-            a year missing, or a code list that is missing or of another shape.
+        SourceChanged: not exactly one zip or one folder of its files, a name of another release or edition, an
+            unknown member, a year missing, or a code list that is missing or of another shape.
     """
-    found = files(folder, ARCHIVE)
-    name = _NAME.fullmatch(found[0].name)
-    if len(found) > 1 or not name:
-        raise SourceChanged(
-            f"{folder}: expected one BACI_HSxx_{vintage}.zip, found {', '.join(path.name for path in found)}."
-        )
+    place, name = _found(folder, vintage)
     version = name["version"]
     # A vintage of the same release that CEPII replaced may bear a mark after the release's name.
     if not re.fullmatch(rf"{version}(\W.*)?", vintage):
-        raise SourceChanged(f"{found[0]}: release {version}, but the vintage is {vintage}.")
-    held = members(found[0])
+        raise SourceChanged(f"{place}: release {version}, but the vintage is {vintage}.")
+    held = _loose(place) if place.is_dir() else {item.name for item in members(place)}
     countries, products = f"country_codes_{version}.csv", f"product_codes_HS{name['hs']}_{version}.csv"
-    years = _years(found[0], held, name["hs"], version, {countries, products})
+    years = _years(place, held, name["hs"], version, {countries, products})
     return Release(
-        archive=found[0],
+        archive=place,
         edition=f"HS{_edition_year(name['hs'])}",
         years=years,
-        iso3=_countries(found[0], countries),
-        products=_products(found[0], products),
+        iso3=_countries(place, countries),
+        products=_products(place, products),
     )
+
+
+def _found(folder: Path, vintage: str) -> tuple[Path, re.Match[str]]:
+    """Return the zip, or the folder of unpacked files, and the match of its name or of a yearly file's."""
+    zips, loose = sorted(folder.rglob(ARCHIVE)), sorted(folder.rglob(UNPACKED))
+    place, pattern = (loose[0].parent, _YEAR) if loose else (files(folder, ARCHIVE)[0], _NAME)
+    name = pattern.fullmatch(loose[0].name if loose else place.name)
+    apart = {path.parent for path in loose}
+    if len(zips) + len(apart) > 1 or not name:
+        odd = ", ".join(path.name for path in [*zips, *loose][:5])
+        raise SourceChanged(
+            f"{folder}: expected one BACI_HSxx_{vintage}.zip, found {odd}; unpacked files lie in one folder, alone."
+        )
+    return place, name
+
+
+def _loose(place: Path) -> set[str]:
+    """Return the files of an unpacked release; the sidecar of a raw vintage is none of them."""
+    return {path.name for path in place.iterdir() if not path.name.startswith(".") and path.name != "vintage.json"}
+
+
+def _member(archive: Path, name: str) -> AbstractContextManager[Path]:
+    """Give a member as a file: the one of the folder, or a temporary one out of the zip."""
+    return nullcontext(archive / name) if archive.is_dir() else unpacked(archive, name)
 
 
 def _edition_year(hs: str) -> int:
     return int(hs) + (1900 if int(hs) > 80 else 2000)
 
 
-def _years(archive: Path, held: list[Member], hs: str, version: str, codes: set[str]) -> dict[int, str]:
+def _years(archive: Path, names: set[str], hs: str, version: str, codes: set[str]) -> dict[int, str]:
     """Return the yearly members after proving that none is missing and that nothing else is there."""
-    names = {member.name for member in held}
     years = {int(match["year"]): name for name in sorted(names) if (match := _YEAR.fullmatch(name))}
     expected = {f"BACI_HS{hs}_Y{year}_{version}.csv" for year in years} | codes
     if absent := codes - names:
@@ -117,7 +137,7 @@ def _years(archive: Path, held: list[Member], hs: str, version: str, codes: set[
 
 def _table(archive: Path, name: str, columns: list[str]) -> pl.DataFrame:
     """Read a code list as text; no cell of it is taken for missing (Namibia's alpha-2 code is NA)."""
-    with unpacked(archive, name) as path:
+    with _member(archive, name) as path:
         try:
             frame = pl.read_csv(path, infer_schema=False, encoding="utf8-lossy", empty_string_is_null=False)
         except pl.exceptions.PolarsError as error:
@@ -152,7 +172,7 @@ def _scans(release: Release) -> Iterator[tuple[int, pl.DataFrame, int]]:
     try:
         lookup = lookup_of(release.iso3, release.products)
         for year, name in release.years.items():
-            with unpacked(release.archive, name) as path:
+            with _member(release.archive, name) as path:
                 kept, rows = scan_year(path, year, lookup)
             yield year, kept, rows
     except SourceChanged as error:
@@ -254,18 +274,36 @@ def tables_of(release: Release, years: Iterable[pl.DataFrame]) -> dict[str, pl.D
     }
 
 
-def read_release(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
-    """Read the mapped codes of a release, proving it in the same pass.
+def release_parts(folder: Path, vintage: str) -> Iterator[dict[str, pl.DataFrame]]:
+    """Read the mapped codes of a release year by year, proving it in the same pass.
 
     Args:
-        folder: holds ``BACI_HSxx_<vintage>.zip``.
+        folder: holds ``BACI_HSxx_<vintage>.zip``, or the files that were in it.
         vintage: e.g. ``V202601``.
+
+    Yields:
+        As ``tables_of``, a year at a time.
+
+    Raises:
+        SourceChanged: as ``prove_release``, or a weight is no number.
+    """
+    release = open_release(folder, vintage)
+    for _, kept, _ in _scans(release):
+        yield tables_of(release, [kept])
+
+
+def read_release(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
+    """Read all years as one, which a small release allows.
+
+    Args:
+        folder: as ``release_parts``, like ``vintage``.
+        vintage: see ``folder``.
 
     Returns:
         As ``tables_of``.
 
     Raises:
-        SourceChanged: as ``prove_release``, or a weight is no number.
+        SourceChanged: as ``release_parts``.
     """
     release = open_release(folder, vintage)
     return tables_of(release, (kept for _, kept, _ in _scans(release)))

@@ -6,7 +6,7 @@ anything about one publisher.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import polars as pl
 from ingest.errors import OretraceError, SourceChanged
 
 Reader = Callable[[Path, str], dict[str, pl.DataFrame]]
+PartsReader = Callable[[Path, str], Iterator[dict[str, pl.DataFrame]]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Source:
         in_snapshot: whether the terms let the figures be embedded; where not, the tables are empty in
             snapshot mode.
         may_be_empty: tables that some form of the product does not hold; ``read`` may leave them out.
+        read_parts: reads a product that outgrows memory a part at a time, each as ``read`` gives the whole;
+            no year of a table is in two parts.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Source:
     keeps: str = "editions"
     in_snapshot: bool = True
     may_be_empty: frozenset[str] = frozenset()
+    read_parts: PartsReader | None = None
 
     def read_vintage(self, folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
         """Read one raw vintage and hold its tables to the declared schemas.
@@ -66,8 +70,24 @@ class Source:
         Raises:
             SourceChanged: a table is missing, empty (unless it may be) or of another shape.
         """
+        parts = list(self.parts_of(folder, vintage))
+        return {table: pl.concat([part[table] for part in parts]) for table in self.tables}
+
+    def parts_of(self, folder: Path, vintage: str) -> Iterator[dict[str, pl.DataFrame]]:
+        """Read one raw vintage as ``read_vintage`` does, a part at a time where it is large.
+
+        Yields:
+            Table name to frame, as ``read_vintage`` returns it; a table may have no rows in some part.
+
+        Raises:
+            SourceChanged: as ``read_vintage``.
+        """
+        rows = dict.fromkeys(self.tables, 0)
         try:
-            frames = self.read(folder, vintage)
+            for frames in self.read_parts(folder, vintage) if self.read_parts else [self.read(folder, vintage)]:
+                part = {table: self._held(frames.get(table), table, vintage) for table in self.tables}
+                rows = {table: count + part[table].height for table, count in rows.items()}
+                yield part
         except OretraceError:
             raise
         except Exception as error:
@@ -76,22 +96,23 @@ class Source:
                 f"{self.name} {vintage}: the files in {folder} cannot be read as {self.title} "
                 f"({type(error).__name__}: {what})."
             ) from error
-        out: dict[str, pl.DataFrame] = {}
-        for table, schema in self.tables.items():
-            frame = frames.get(table)
-            if frame is None and table in self.may_be_empty:
-                frame = pl.DataFrame(schema=schema)
-            if frame is None or (frame.is_empty() and table not in self.may_be_empty):
+        for table, count in rows.items():
+            if not count and table not in self.may_be_empty:
                 raise SourceChanged(f"{self.name} {vintage}: no rows for {table} in {folder}.")
-            frame = frame.with_columns(source=pl.lit(self.name), vintage=pl.lit(vintage))
-            missing = [column for column in schema if column not in frame.columns]
-            unknown = [column for column in frame.columns if column not in schema]
-            if missing or unknown:
-                raise SourceChanged(
-                    f"{self.name} {vintage}: {table} lacks columns {missing} and has unknown columns {unknown}."
-                )
-            out[table] = frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
-        return out
+
+    def _held(self, frame: pl.DataFrame | None, table: str, vintage: str) -> pl.DataFrame:
+        """Hold a frame to the declared schema; one that is not there has no rows."""
+        schema = self.tables[table]
+        if frame is None:
+            return pl.DataFrame(schema=dict(schema))
+        frame = frame.with_columns(source=pl.lit(self.name), vintage=pl.lit(vintage))
+        missing = [column for column in schema if column not in frame.columns]
+        unknown = [column for column in frame.columns if column not in schema]
+        if missing or unknown:
+            raise SourceChanged(
+                f"{self.name} {vintage}: {table} lacks columns {missing} and has unknown columns {unknown}."
+            )
+        return frame.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
 def files(folder: Path, pattern: str, *, at_least: int = 1) -> list[Path]:

@@ -7,13 +7,16 @@ the stage map and its overrides. What does not: missing weights (``unit_value.py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ingest.errors import OretraceError
 from ingest.schemas import EVIDENCE, conform
-from ingest.transforms.base import Frames, Transform, count_dropped
+from ingest.tables import rows_by_year, years_together
+from ingest.transforms.base import Built, Frames, Scans, Transform, count_dropped
 from ingest.transforms.hs_stage import ANY, stage_map, stage_overrides
-from ingest.transforms.unit_value import price_index, value_span, with_weights
+from ingest.transforms.unit_value import MAX_GAP, price_index, reported, value_span, with_weights
 
 TABLE = "stage_flow"
 # The two unit values that split a basket are averages of many goods: a quarter either way.
@@ -150,19 +153,10 @@ def _overridden(flows: pl.DataFrame, overrides: pl.DataFrame) -> pl.DataFrame:
 def _held(flows: pl.DataFrame, mapped: pl.DataFrame, overrides: pl.DataFrame) -> pl.DataFrame:
     """Join each flow with what its code holds, one row per material."""
     special = _overridden(flows, overrides)
-    usual = (
-        flows.select(_FLOW)
-        .join(special, on=_FLOW, how="anti")
-        .join(
-            mapped.with_columns(map_evidence="evidence").select(
-                "hs_code", "basis", *[c for c in _HELD if c != "basis"]
-            ),
-            on="hs_code",
-            how="inner",
-        )
-    )
-    columns = [*_FLOW, *_HELD]
-    return flows.join(pl.concat([special.select(columns), usual.select(columns)], how="vertical_relaxed"), on=_FLOW)
+    usual = flows.join(special, on=_FLOW, how="anti", maintain_order="left")
+    held = mapped.with_columns(map_evidence="evidence").select("hs_code", *_HELD)
+    rows = [flows.join(special, on=_FLOW, maintain_order="left"), usual.join(held, on="hs_code", maintain_order="left")]
+    return pl.concat(rows, how="vertical_relaxed")
 
 
 def _with_share(rows: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
@@ -224,12 +218,14 @@ def _contained(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def stage_flows(
-    trade: pl.DataFrame, mapped: pl.DataFrame, overrides: pl.DataFrame
+    trade: pl.DataFrame, mapped: pl.DataFrame, overrides: pl.DataFrame, beside: pl.DataFrame | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Turn trade by code into trade by material and stage.
 
     Args:
-        trade: canonical ``trade_flow``.
+        trade: canonical ``trade_flow``, all years or some.
+        beside: rows of other years that unit values may be borrowed from: world totals of every year, and flows of
+            near years of codes that no flow of a year weighs.
         mapped: as ``hs_stage.stage_map``.
         overrides: as ``hs_stage.stage_overrides``; an empty frame of that shape switches them off.
 
@@ -238,12 +234,13 @@ def stage_flows(
         value is known; ``value_usd`` is the value of the whole codes), and the dropped rows.
     """
     trade, unused = one_reconciled(trade)
+    around = trade if beside is None else pl.concat([trade, one_reconciled(beside)[0]])
     flows, dropped = choose(trade, mapped)
     basis = dict(mapped.select("material", "basis").iter_rows())
     overrides = overrides.with_columns(basis=pl.col("material").replace_strict(basis, return_dtype=pl.String))
-    index = price_index(trade)
+    index = price_index(around)
     # Year by year, because a code with many materials multiplies its rows.
-    weighed = with_weights(flows, trade)
+    weighed = with_weights(flows, around)
     made = [_of_one_year(part, mapped, overrides, index) for part in weighed.partition_by("year") or [weighed]]
     table = conform(pl.concat([rows for rows, _ in made]), TABLE)
     lost = [_because(unused, "another reconciliation serves this code and year"), *(left for _, left in made)]
@@ -287,10 +284,29 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     return stage_flows(frames["trade_flow"], stage_map(), stage_overrides())
 
 
+def pieces(scans: Scans) -> Iterator[Built]:
+    """Build the table a few years at a time, each with what it borrows from the years beside it."""
+    trade = scans["trade_flow"]
+    for years in years_together(rows_by_year([trade])):
+        here = trade.filter(pl.col("year").is_in(years)).collect()
+        yield stage_flows(here, stage_map(), stage_overrides(), _beside(trade, here, years))
+
+
+def _beside(trade: pl.LazyFrame, here: pl.DataFrame, years: list[int]) -> pl.DataFrame:
+    """Rows of other years that may decide a weight: see ``unit_value.with_weights``, whose rungs these serve."""
+    cells = [here.select("hs_code", "year").unique(), reported(here).select("hs_code", "year").unique()]
+    unweighed = cells[0].join(cells[1], on=["hs_code", "year"], how="anti")["hs_code"].unique()
+    near = pl.col("year").is_between(min(years) - MAX_GAP, max(years) + MAX_GAP)
+    near &= pl.col("hs_code").is_in(unweighed.implode())
+    rows = trade.filter(~pl.col("year").is_in(years) & ((pl.col("scope") == "world_total") | near))
+    return rows.collect()
+
+
 TRANSFORM = Transform(
     table=TABLE,
     inputs=("trade_flow",),
     build=build,
+    pieces=pieces,
     description=(
         "Trade by material and stage in tonnes contained with bounds, from codes by content factor and basket "
         "share, overrides by country pair applied (methods, section 4). Value is that of the whole codes."

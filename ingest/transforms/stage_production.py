@@ -7,10 +7,13 @@ keeping the sum to what the leading table allows. What does not: each source's f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ingest.mapping import reference
-from ingest.transforms.base import Frames, Transform, count_dropped
+from ingest.tables import rows_by_year, years_together
+from ingest.transforms.base import Built, Frames, Scans, Transform, count_dropped
 from ingest.transforms.stage_candidates import (
     CANDIDATE,
     CELL,
@@ -36,8 +39,12 @@ _NO_ROOM = "the leading table is whole and leaves no room for a country it does 
 _ANOTHER = "another source comes first"
 
 
-def candidates(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
+def candidates(frames: Frames, balances: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All figures of all sources, ranked, with bounds no narrower than the source's spread.
+
+    Args:
+        frames: holds ``production``, ``us_salient`` and ``supply_share``.
+        balances: as ``net_exports``.
 
     Returns:
         ``CANDIDATE`` columns with ``rank`` and ``same_year`` (false: carried over, or the share of
@@ -49,7 +56,7 @@ def candidates(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     first = pl.concat([tables, equivalents(tables), salient(frames["us_salient"])])
     printed = pl.concat([first, published_tonnes(frames["supply_share"], bases)])
     shares = shares_of_total(frames["supply_share"], world_totals(printed), bases)
-    own = pl.concat([printed, published_shares(bases), net_exports(frames["stage_flow"])])
+    own = pl.concat([printed, published_shares(bases), balances])
     lent = carried(own)
     every = pl.concat(
         [
@@ -168,7 +175,24 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
         The canonical table (no WLD rows; OTH keeps the rest of the world, so that shares of the
         others are not inflated), and the figures not used, counted by reason.
     """
-    rows, left_out = candidates(frames)
+    return _build(frames, net_exports(frames["stage_flow"]))
+
+
+def pieces(scans: Scans) -> Iterator[Built]:
+    """Build the table in one piece, with the trade read a few years at a time."""
+    trade = scans["stage_flow"]
+    parts = [
+        net_exports(trade.filter(pl.col("year").is_in(years)).collect())
+        for years in years_together(rows_by_year([trade]))
+    ]
+    balances = pl.concat(parts) if parts else net_exports(trade.collect())
+    # They bear the newest vintage of all years.
+    balances = balances.with_columns(vintage=pl.col("vintage").max())
+    yield _build({name: scan.collect() for name, scan in scans.items() if name != "stage_flow"}, balances)
+
+
+def _build(frames: Frames, balances: pl.DataFrame) -> Built:
+    rows, left_out = candidates(frames, balances)
     picked, lost = chosen(rows)
     table = with_alternatives(picked, rows).drop("rank")
     lost = pl.concat([left_out, lost])
@@ -179,6 +203,7 @@ TRANSFORM = Transform(
     table=TABLE,
     inputs=("production", "us_salient", "supply_share", "stage_flow"),
     build=build,
+    pieces=pieces,
     description=(
         "Output by material, stage, country and year in tonnes contained with bounds, one figure per cell chosen by "
         "the stated order of sources, other sources' figures shown where they differ by more than 10 % (methods, "

@@ -6,14 +6,17 @@ does not: what a code holds (``stage_flow.py``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ingest.countries import countries, with_iso3
 from ingest.errors import UnmappedValue
 from ingest.home import REFERENCE
 from ingest.schemas import conform
+from ingest.tables import rows_by_year, years_together
 from ingest.transforms import trade_flow_comtrade as comtrade
-from ingest.transforms.base import Frames, Transform, count_dropped
+from ingest.transforms.base import Built, Frames, Scans, Transform, count_dropped, of_years
 
 TABLE = "trade_flow"
 INPUTS = (
@@ -193,10 +196,17 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
     return conform(table, TABLE), pl.concat(counts, how="diagonal")
 
 
+def pieces(scans: Scans) -> Iterator[Built]:
+    """Build the table a few years at a time: nothing in it looks beyond its year."""
+    for years in years_together(rows_by_year([*scans.values()])):
+        yield build(of_years(scans, years))
+
+
 TRANSFORM = Transform(
     table=TABLE,
     inputs=INPUTS,
     build=build,
+    pieces=pieces,
     description=(
         "Trade by commodity code (4, 6 or 10 digits) in US dollars and gross tonnes, one row per flow, source and "
         "vintage (methods, section 4). Totals carry WLD and a scope that ends in _total."

@@ -21,16 +21,23 @@ def price_index(trade: pl.DataFrame) -> pl.DataFrame:
     return world.select("hs_code", "year", index=pl.col("value_usd") / pl.col("quantity_gross_t"))
 
 
-def _reported(trade: pl.DataFrame) -> pl.DataFrame:
+def reported(trade: pl.DataFrame) -> pl.DataFrame:
+    """Return the reconciled flows with value and weight, and their unit value (``unit``, USD per tonne)."""
     flow = (pl.col("flow") == "R") & ~pl.col("scope").str.ends_with("_total")
     weighed = (pl.col("quantity_gross_t") > 0) & (pl.col("value_usd") > 0)
     return trade.filter(flow & weighed).with_columns(unit=pl.col("value_usd") / pl.col("quantity_gross_t"))
 
 
 def _borrowed(flows: pl.DataFrame, known: pl.DataFrame, on: list[str], index: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Join ``name``: the unit value of the nearest year on the key ``on``, moved by the world's unit value."""
+    """Join ``name``: the unit value of the nearest year on the key ``on``, moved by the world's unit value.
+
+    Only flows without a median of their code and year ask for it, which are few: any other rung goes before.
+    """
+    asking = flows.filter(pl.col("year_median").is_null())
+    if asking.is_empty():
+        return flows.with_columns(pl.lit(None, pl.Float64).alias(name))
     wanted = (
-        flows.select(*on, "year")
+        asking.select(*on, "year")
         .unique()
         .join(known.select(*on, "unit", then_year="year"), on=on, how="inner")
         .with_columns(gap=(pl.col("year") - pl.col("then_year")).abs())
@@ -68,7 +75,7 @@ def with_weights(flows: pl.DataFrame, trade: pl.DataFrame) -> pl.DataFrame:
         holds), ``unit_value`` (USD per kilogram), ``own_unit_value`` (whether it belongs to the pair
         or exporter, not to the world) and ``weight_evidence`` (``reported`` or ``estimated``).
     """
-    known, index = _reported(trade), price_index(trade)
+    known, index = reported(trade), price_index(trade)
     pair = known.select("hs_code", "exporter", "importer", "year", "unit")
     exporter = known.group_by("hs_code", "exporter", "year").agg(
         unit=pl.col("value_usd").sum() / pl.col("quantity_gross_t").sum()

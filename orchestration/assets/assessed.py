@@ -10,16 +10,17 @@ import dagster as dg
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ingest.chain_inputs import network_sources, stage_feed
 from ingest.countries import countries
 from ingest.home import Home
 from ingest.mapping import reference
+from ingest.tables import write_table
 from orchestration.assets.canonical import read_input
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
-from orchestration.assets.raw import write_table
-from orchestration.assets.traced import traced_path
-from tracing.chain_networks import prepare
-from tracing.chains import SEED, YEARS
+from orchestration.assets.networks import TABLES as NETWORK
+from orchestration.assets.networks import networks, traced_path, traced_years
+from tracing.assessment import KEYS
+from tracing.chain_networks import ChainNetworks
+from tracing.chains import SEED
 from tracing.criticality_check import compare
 from tracing.criticality_table import Facts, assess
 from tracing.economies import Union
@@ -31,9 +32,7 @@ TABLES = {
     "printed ones.",
 }
 INPUTS = (
-    "stage_production",
-    "stage_flow",
-    "secondary_supply",
+    *NETWORK,
     "supply_share",
     "governance",
     "restriction",
@@ -76,21 +75,30 @@ def assets() -> list[dg.AssetsDefinition]:
     @dg.multi_asset(name="assess", specs=specs)
     def assess_criticality(config: AssessConfig) -> Iterator[dg.MaterializeResult[None]]:
         home = Home.from_environment()
-        tables = {name: read_input(home, name) for name in INPUTS}
+        tables = {name: read_input(home, name) for name in INPUTS if name not in NETWORK}
+        exposure = pl.scan_parquet(traced_path(home, "exposure"))
         with threadpool_limits(1, user_api="blas"):
-            cells = assess(facts(tables, pl.read_parquet(traced_path(home, "exposure"))), **config.model_dump())
+            parts = [
+                assess(
+                    facts(tables, networks(home, year), exposure.filter(pl.col("year") == year).collect()),
+                    **config.model_dump(),
+                )
+                for year in traced_years(home)
+            ]
+        # Each year brings the study's cells too; they are the same.
+        cells = pl.concat(parts).unique(KEYS, keep="first").sort(KEYS)
         scores = tables["criticality_score"].filter(assessment_year=STUDY_YEAR)
         check = compare(cells, scores, reference("criticality_groups.csv"), reference("criticality_causes.csv"))
         for name, frame in (("criticality", cells), ("criticality_check", check)):
             path = traced_path(home, name)
             write_table(frame, path)
-            yield dg.MaterializeResult(asset_key=dg.AssetKey(["traced", name]), metadata=table_metadata(frame, path))
+            yield dg.MaterializeResult(asset_key=dg.AssetKey(["traced", name]), metadata=table_metadata(path))
 
     return [assess_criticality]
 
 
-def facts(tables: dict[str, pl.DataFrame], exposure: pl.DataFrame) -> Facts:
-    """Put the assessment's input together from canonical tables; of the EU study the newest edition."""
+def facts(tables: dict[str, pl.DataFrame], parts: ChainNetworks, exposure: pl.DataFrame) -> Facts:
+    """Put the assessment's input of a year together; of the EU study the newest edition."""
     members = countries().filter(pl.col("eu_member"))["iso3"].to_list()
     study = tables["supply_share"].filter(source="eu_crm")
     return Facts(
@@ -101,14 +109,7 @@ def facts(tables: dict[str, pl.DataFrame], exposure: pl.DataFrame) -> Facts:
         import_reliance=printed_reliance(tables["us_salient"]),
         parameter=tables["criticality_parameter"],
         baskets=reference("criticality_baskets.csv"),
-        networks=prepare(
-            tables["stage_production"],
-            tables["stage_flow"],
-            stage_feed(),
-            tables["secondary_supply"],
-            network_sources(),
-            YEARS,
-        ),
+        networks=parts,
         exposure=exposure,
         union=Union("EUU", members),
     )

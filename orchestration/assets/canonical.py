@@ -5,6 +5,7 @@ What does not belong here: the transforms themselves (``ingest.transforms``).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import dagster as dg
@@ -15,11 +16,11 @@ from ingest.home import Home
 from ingest.live import noted
 from ingest.schemas import CANONICAL, conform
 from ingest.sources import table_owner
+from ingest.tables import BY_YEAR, table_hash, write_table, years_written
 from ingest.transforms import transforms
-from ingest.transforms.base import DROPPED_SCHEMA, Transform
-from ingest.vintages import sha256_of
+from ingest.transforms.base import DROPPED_SCHEMA, Transform, together
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata, vintages
-from orchestration.assets.raw import source_table_path, write_table
+from orchestration.assets.raw import source_table_path
 
 
 def input_key(name: str) -> dg.AssetKey:
@@ -32,9 +33,15 @@ def input_path(home: Home, name: str) -> Path:
     return source_table_path(home, name) if name in table_owner() else home.canonical / f"{name}.parquet"
 
 
-def read_input(home: Home, name: str) -> pl.DataFrame:
-    """Read a source table or canonical table of this run."""
-    return pl.read_parquet(input_path(home, name))
+def scan_input(home: Home, name: str) -> pl.LazyFrame:
+    """Make a source table or canonical table of this run ready to be read, which need not fit in memory."""
+    return pl.scan_parquet(input_path(home, name))
+
+
+def read_input(home: Home, name: str, years: Collection[int] | None = None) -> pl.DataFrame:
+    """Read a source table or canonical table of this run, of all years or of some."""
+    table = scan_input(home, name)
+    return (table if years is None else table.filter(pl.col("year").is_in(years))).collect()
 
 
 def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
@@ -51,25 +58,43 @@ def canonical_asset(transform: Transform) -> dg.AssetsDefinition:
     )
     def build_table() -> dg.MaterializeResult[None]:
         home = Home.from_environment()
-        frame, dropped = transform.build({name: read_input(home, name) for name in transform.inputs})
-        frame = conform(frame, transform.table)
         path = home.canonical / f"{transform.table}.parquet"
-        write_table(frame, path)
+        dropped = _make(transform, home, path)
         write_table(dropped, home.build / "dropped" / f"{transform.table}.parquet")
         return dg.MaterializeResult(
             metadata={
-                **table_metadata(frame, path),
-                "vintages": vintages(frame),
+                **table_metadata(path),
+                "vintages": vintages(pl.scan_parquet(path)),
                 "key": ", ".join(CANONICAL[transform.table].key),
                 "dropped_rows": int(dropped["rows"].sum()),
                 "inputs_fingerprint": fingerprint(
-                    {name: sha256_of(input_path(home, name)) for name in transform.inputs}
+                    {name: table_hash(input_path(home, name)) for name in transform.inputs}
                 ),
             },
-            data_version=dg.DataVersion(f"sha256:{sha256_of(path)}"),
+            data_version=dg.DataVersion(f"sha256:{table_hash(path)}"),
         )
 
     return build_table
+
+
+def _make(transform: Transform, home: Home, path: Path) -> pl.DataFrame:
+    """Write a canonical table, piece by piece where it outgrows memory; return what was left out."""
+    if transform.pieces is None:
+        frame, dropped = transform.build({name: read_input(home, name) for name in transform.inputs})
+        write_table(conform(frame, transform.table), path)
+        return dropped
+    left_out = []
+    made = transform.pieces({name: scan_input(home, name) for name in transform.inputs})
+    if transform.table not in BY_YEAR:
+        for frame, dropped in made:
+            write_table(conform(frame, transform.table), path)
+            left_out.append(dropped)
+        return together(left_out)
+    with years_written(path, pl.Schema(CANONICAL[transform.table].columns)) as writer:
+        for frame, dropped in made:
+            writer.add(conform(frame, transform.table))
+            left_out.append(dropped)
+    return together(left_out)
 
 
 def dropped_asset(made: list[Transform]) -> dg.AssetsDefinition:
@@ -90,7 +115,7 @@ def dropped_asset(made: list[Transform]) -> dg.AssetsDefinition:
         frame = conform(pl.concat([pl.DataFrame(schema=DROPPED_SCHEMA), *parts]), "dropped")
         path = home.canonical / "dropped.parquet"
         write_table(frame, path)
-        return dg.MaterializeResult(metadata=table_metadata(frame, path))
+        return dg.MaterializeResult(metadata=table_metadata(path))
 
     return dropped
 
@@ -114,7 +139,7 @@ def vintage_used_asset() -> dg.AssetsDefinition:
         frame = conform(pl.DataFrame(rows, schema=schema).sort("source", "vintage"), "vintage_used")
         path = home.canonical / "vintage_used.parquet"
         write_table(frame, path)
-        return dg.MaterializeResult(metadata=table_metadata(frame, path))
+        return dg.MaterializeResult(metadata=table_metadata(path))
 
     return vintage_used
 

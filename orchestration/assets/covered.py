@@ -10,17 +10,16 @@ import dagster as dg
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ingest.chain_inputs import network_sources, stage_feed
+from ingest.chain_inputs import stage_feed
 from ingest.countries import countries
 from ingest.home import Home
 from ingest.mapping import reference
+from ingest.tables import write_table
 from ingest.user_stock import read_user_stock
 from orchestration.assets.canonical import read_input
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
-from orchestration.assets.raw import write_table
-from orchestration.assets.traced import traced_path
-from tracing.chain_networks import ChainNetworks, prepare
-from tracing.chains import YEARS
+from orchestration.assets.networks import networks, traced_path, traced_years
+from tracing.chain_networks import ChainNetworks
 from tracing.cover import ENDS, Holdings, cover, needs
 from tracing.economies import Union, merged
 from tracing.routes import blind_stages, markets, routes, ways
@@ -55,15 +54,15 @@ def assets() -> list[dg.AssetsDefinition]:
         tables = {name: read_input(home, name) for name in INPUTS}
         own = read_user_stock(home)
         with threadpool_limits(1, user_api="blas"):
-            frame = assemble(tables, own)
+            frame = assemble(home, tables, own, traced_years(home))
         path = traced_path(home, TABLE)
         write_table(frame, path)
-        return dg.MaterializeResult(metadata={**table_metadata(frame, path), "rows_of_the_user": own.height})
+        return dg.MaterializeResult(metadata={**table_metadata(path), "rows_of_the_user": own.height})
 
     return [build_cover]
 
 
-def assemble(tables: dict[str, pl.DataFrame], own: pl.DataFrame) -> pl.DataFrame:
+def assemble(home: Home, tables: dict[str, pl.DataFrame], own: pl.DataFrame, years: list[int]) -> pl.DataFrame:
     """Put the cover's input together from canonical tables and the user's figures, and ask for the table."""
     forms = reference("stock_forms.csv")
     known = Holdings(
@@ -75,24 +74,20 @@ def assemble(tables: dict[str, pl.DataFrame], own: pl.DataFrame) -> pl.DataFrame
         targets=tables["stock_target"],
         programmes=tables["announced_reserve"],
     )
-    parts = prepare(
-        tables["stage_production"],
-        tables["stage_flow"],
-        stage_feed(),
-        tables["secondary_supply"],
-        network_sources(),
-        YEARS,
-    )
     union = Union("EUU", countries().filter(pl.col("eu_member"))["iso3"].to_list())
     holders = sorted({*known.holders["holder"], *own["holder"]})
-    sides = [
-        (parts, [holder for holder in holders if holder != union.name]),
-        (merged(parts, union), [union.name]),
-    ]
-    seen = [_seen(part, known, names) for part, names in sides]
+    seen = [each for year in years for each in _seen_of_year(networks(home, year), known, holders, union)]
     market, way, blind = (pl.concat(found) for found in zip(*seen, strict=True))
-    need = needs(market, printed_consumption(tables["us_salient"], forms).filter(pl.col("year").is_in(YEARS)))
-    return cover(known, need, way, blind.unique(), years=YEARS, horizon_days=parameter("horizon_days"))
+    need = needs(market, printed_consumption(tables["us_salient"], forms).filter(pl.col("year").is_in(years)))
+    return cover(known, need, way, blind.unique(), years=years, horizon_days=parameter("horizon_days"))
+
+
+def _seen_of_year(
+    parts: ChainNetworks, known: Holdings, holders: list[str], union: Union
+) -> list[tuple[pl.DataFrame, ...]]:
+    """What countries, and the union as one, need and where it passes."""
+    single = [holder for holder in holders if holder != union.name]
+    return [_seen(parts, known, single), _seen(merged(parts, union), known, [union.name])]
 
 
 def _seen(parts: ChainNetworks, known: Holdings, holders: list[str]) -> tuple[pl.DataFrame, ...]:

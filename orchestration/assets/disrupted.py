@@ -10,21 +10,19 @@ import dagster as dg
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ingest.chain_inputs import network_sources, stage_feed
 from ingest.countries import countries
 from ingest.home import Home
 from ingest.scenario_inputs import links, parameters
+from ingest.tables import write_table
 from ingest.user_stock import read_user_stock
 from orchestration.assets.canonical import read_input
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
-from orchestration.assets.raw import write_table
-from orchestration.assets.traced import traced_path
-from tracing.chain_networks import ChainNetworks, prepare
+from orchestration.assets.networks import TABLES as NETWORK
+from orchestration.assets.networks import networks, traced_path
 from tracing.disruption import disrupt
 from tracing.economies import Union
 
 TABLE = "disruption"
-NETWORK = ("stage_production", "stage_flow", "secondary_supply")
 INPUTS = (*NETWORK, "scenario")
 
 
@@ -49,18 +47,9 @@ def assets() -> list[dg.AssetsDefinition]:
             frame = disrupt(parts, scenarios, links(), union=european_union(), stock=in_store(home))
         path = traced_path(home, TABLE)
         write_table(frame, path)
-        return dg.MaterializeResult(metadata=table_metadata(frame, path))
+        return dg.MaterializeResult(metadata=table_metadata(path))
 
     return [run_scenarios]
-
-
-def networks(home: Home, year: int, material: str | None = None) -> ChainNetworks:
-    """Return the chains of a year, of one material or of all, from the canonical tables."""
-    tables = [read_input(home, name) for name in NETWORK]
-    if material is not None:
-        tables = [table.filter(material=material) for table in tables]
-    feed = stage_feed() if material is None else stage_feed().filter(material=material)
-    return prepare(tables[0], tables[1], feed, tables[2], network_sources(), (year,))
 
 
 def european_union() -> Union:

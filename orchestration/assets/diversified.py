@@ -8,21 +8,21 @@ import dagster as dg
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ingest.chain_inputs import network_sources, stage_feed
 from ingest.countries import countries
 from ingest.home import Home
 from ingest.mapping import reference
+from ingest.tables import write_table
 from orchestration.assets.canonical import read_input
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
-from orchestration.assets.raw import write_table
-from orchestration.assets.traced import traced_path
-from tracing.chain_networks import prepare
-from tracing.chains import SEED, YEARS
-from tracing.diversification import Facts, diversify
+from orchestration.assets.networks import TABLES as NETWORK
+from orchestration.assets.networks import networks, traced_path, traced_years
+from tracing.chain_networks import ChainNetworks
+from tracing.chains import SEED
+from tracing.diversification import Facts, changed, diversify, measures
 from tracing.economies import Union
 
 TABLE = "diversification"
-INPUTS = ("stage_production", "stage_flow", "secondary_supply", "ally", "criticality_parameter")
+INPUTS = (*NETWORK, "ally", "criticality_parameter")
 BENCHMARKS = "crma_benchmarks.csv"
 
 
@@ -53,12 +53,20 @@ def assets() -> list[dg.AssetsDefinition]:
     )
     def diversify_markets(config: DiversifyConfig) -> dg.MaterializeResult[None]:
         home = Home.from_environment()
-        tables = {name: read_input(home, name) for name in INPUTS}
+        tables = {name: read_input(home, name) for name in INPUTS if name not in NETWORK}
+        exposure = pl.scan_parquet(traced_path(home, "exposure"))
         with threadpool_limits(1, user_api="blas"):
-            frame = diversify(facts(tables, pl.read_parquet(traced_path(home, "exposure"))), **config.model_dump())
+            years = [
+                measures(
+                    facts(tables, networks(home, year), exposure.filter(pl.col("year") == year).collect()),
+                    **config.model_dump(),
+                )
+                for year in traced_years(home)
+            ]
+        frame = changed(pl.concat(years)).sort("importer", "material", "year", "stage")
         path = traced_path(home, TABLE)
         write_table(frame, path)
-        return dg.MaterializeResult(metadata=table_metadata(frame, path))
+        return dg.MaterializeResult(metadata=table_metadata(path))
 
     return [diversify_markets]
 
@@ -68,19 +76,12 @@ def european_union() -> Union:
     return Union("EUU", countries().filter(pl.col("eu_member"))["iso3"].to_list())
 
 
-def facts(tables: dict[str, pl.DataFrame], exposure: pl.DataFrame) -> Facts:
-    """Put the input of the measures together from canonical tables and reference files."""
+def facts(tables: dict[str, pl.DataFrame], parts: ChainNetworks, exposure: pl.DataFrame) -> Facts:
+    """Put the input of the measures of a year together."""
     rates = tables["criticality_parameter"].filter(economy="EUU", parameter="eol_recycling_input_rate")
     return Facts(
         exposure=exposure,
-        networks=prepare(
-            tables["stage_production"],
-            tables["stage_flow"],
-            stage_feed(),
-            tables["secondary_supply"],
-            network_sources(),
-            YEARS,
-        ),
+        networks=parts,
         union=european_union(),
         allies=tables["ally"],
         # A table without rows is the user's: the project's has some.

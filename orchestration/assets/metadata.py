@@ -15,6 +15,7 @@ import dagster as dg
 import polars as pl
 
 from ingest.home import PROJECT
+from ingest.tables import table_bytes
 
 OWNERS = ["team:oretrace"]
 PREVIEW_ROWS = 8
@@ -33,14 +34,16 @@ def _cell(value: object) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def table_metadata(frame: pl.DataFrame, path: Path) -> dict[str, dg.MetadataValue]:
-    """Return row count, columns, preview, place and size of a frame that was written to ``path``."""
+def table_metadata(path: Path) -> dict[str, dg.MetadataValue]:
+    """Return row count, columns, preview, place and size of the table that was written to ``path``."""
+    table = pl.scan_parquet(path)
+    schema = table.collect_schema()
     return {
-        "dagster/row_count": dg.MetadataValue.int(frame.height),
-        "dagster/column_schema": dg.MetadataValue.table_schema(column_schema(frame.schema)),
-        "preview": dg.MetadataValue.md(preview(frame.columns, frame.head(PREVIEW_ROWS).iter_rows())),
+        "dagster/row_count": dg.MetadataValue.int(table.select(pl.len()).collect().item()),
+        "dagster/column_schema": dg.MetadataValue.table_schema(column_schema(schema)),
+        "preview": dg.MetadataValue.md(preview(schema.names(), table.head(PREVIEW_ROWS).collect().iter_rows())),
         "dagster/uri": dg.MetadataValue.text(path.resolve().as_uri()),
-        "bytes": dg.MetadataValue.int(path.stat().st_size),
+        "bytes": dg.MetadataValue.int(table_bytes(path)),
     }
 
 
@@ -71,11 +74,11 @@ def code_references(code: Path | Callable[..., Any]) -> dict[str, dg.MetadataVal
         return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[here])}
 
 
-def vintages(frame: pl.DataFrame) -> dict[str, list[str]]:
-    """Return the vintages of each source that a frame's rows come from."""
-    if not {"source", "vintage"} <= set(frame.columns):
+def vintages(table: pl.LazyFrame) -> dict[str, list[str]]:
+    """Return the vintages of each source that a table's rows come from."""
+    if not {"source", "vintage"} <= set(table.collect_schema().names()):
         return {}
-    pairs = frame.select("source", "vintage").unique().sort("source", "vintage")
+    pairs = table.select("source", "vintage").unique().sort("source", "vintage").collect(engine="streaming")
     found: dict[str, list[str]] = {}
     for source, vintage in pairs.iter_rows():
         found.setdefault(source, []).append(vintage)

@@ -56,7 +56,7 @@ def of_build(
             shown = _of_model(relation, key_columns.get(node["unique_id"]))
             if node["fqn"][1] == "marts" and {"source", "vintage"} <= relation.columns.keys():
                 pairs = candidate.execute(f'select distinct source, vintage from "{node["name"]}"').pl()
-                shown["vintages"] = vintages(pairs.drop_nulls())
+                shown["vintages"] = vintages(pairs.drop_nulls().lazy())
             try:
                 lineages[node["unique_id"]] = _lineage(home, manifest, node, built.relations, key_of)
             except (OSError, SqlglotError) as error:
@@ -97,10 +97,11 @@ def _lineage(
     for parent in node["depends_on"]["nodes"]:
         if parent in manifest["sources"]:
             source = manifest["sources"][parent]
-            # Sources are files; the folder may have moved since the manifest was written.
-            file = Path(source["relation_name"].strip("'")).name
+            # Sources are files, or folders of yearly ones; the folder may have moved since the manifest was written.
+            named = Path(source["relation_name"].strip("'"))
+            file, place = named.name, home.canonical / (named.parent if named.stem == "*" else named).name
             # Which columns there are decides the lineage, not their types.
-            columns = dict.fromkeys(pl.read_parquet_schema(home.canonical / file), "varchar")
+            columns = dict.fromkeys(pl.scan_parquet(place).collect_schema(), "varchar")
             parents[file] = Parent(key_of(source), columns)
         else:
             model = manifest["nodes"][parent]

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 
 from ingest.clients import clients
 from ingest.fingerprint import fingerprint
 from ingest.home import Home
-from ingest.live import choose, described, note_used, read_tables
+from ingest.live import choose, described, note_used, scan_tables
 from ingest.sources import sources
 from ingest.sources.base import Source
-from ingest.vintages import sha256_of
+from ingest.tables import table_hash, write_scanned
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
 from orchestration.assets.vintages import vintage_key
 from orchestration.resources import Publishers
@@ -28,14 +27,6 @@ from orchestration.standing import begin, settings_of
 def source_table_path(home: Home, table: str) -> Path:
     """Return where this run keeps a source table for the transforms."""
     return home.build / "source_tables" / f"{table}.parquet"
-
-
-def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write a Parquet file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    frame.write_parquet(partial, compression="zstd")
-    partial.replace(path)
 
 
 def raw_assets(source: Source) -> dg.AssetsDefinition:
@@ -60,16 +51,16 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
         begin(home, context.run.run_id, publishers.mode, settings_of(context.run.run_config))
         problem = publishers.ask(home, source.name, context.log)
         used = choose(home, publishers.mode)[source.name]
-        frames = read_tables(home, source, used)
+        frames = scan_tables(home, source, used)
         made_of = fingerprint({item.edition: described(item)["content_sha256"] for item in used})
         note_used(home, source.name, used, problem)
         for table, frame in frames.items():
             path = source_table_path(home, table)
-            write_table(frame, path)
+            write_scanned(frame, path)
             yield dg.MaterializeResult(
                 asset_key=dg.AssetKey(["raw", table]),
                 metadata={
-                    **table_metadata(frame, path),
+                    **table_metadata(path),
                     "mode": publishers.mode,
                     "vintages": [f"{item.edition} ({item.origin})" for item in used],
                     "inputs_fingerprint": made_of,
@@ -77,7 +68,7 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
                     "citation": [source.citation.format(vintage=item.edition) for item in used],
                     **({"not_fetched": problem} if problem else {}),
                 },
-                data_version=dg.DataVersion(f"sha256:{sha256_of(path)}"),
+                data_version=dg.DataVersion(f"sha256:{table_hash(path)}"),
             )
 
     return read_source

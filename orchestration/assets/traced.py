@@ -5,18 +5,20 @@ method (``tracing``).
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
 
 import dagster as dg
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from ingest.chain_inputs import network_sources, stage_feed
+from ingest.chain_inputs import network_sources, stage_feed, traced_years
 from ingest.home import Home
-from orchestration.assets.canonical import read_input
+from ingest.tables import write_table, years_written
+from orchestration.assets.canonical import scan_input
 from orchestration.assets.metadata import OWNERS, code_references, table_metadata
-from orchestration.assets.raw import write_table
-from tracing.chains import SEED, trace_all
+from orchestration.assets.networks import TABLES as NETWORK
+from orchestration.assets.networks import tables_near, traced_path
+from tracing.chains import COVERAGE, EXPOSURE, SEED, VIA, trace_all
 
 TABLES = {
     "exposure": "Face value, made in, processed in and mine origin of every market by country, with intervals "
@@ -24,7 +26,8 @@ TABLES = {
     "via": "Processed-in shares by the first hop they arrive through (methods, section 3).",
     "coverage": "Which stages of which chain are closed, which are blind and why, and the year of each ingredient.",
 }
-INPUTS = ("stage_production", "stage_flow", "secondary_supply")
+BY_YEAR = {"exposure": EXPOSURE, "via": VIA}
+INPUTS = (*NETWORK, "trade_flow")
 
 
 class TraceConfig(dg.Config):
@@ -57,30 +60,45 @@ def assets() -> list[dg.AssetsDefinition]:
     @dg.multi_asset(name="trace", specs=specs)
     def trace(config: TraceConfig) -> Iterator[dg.MaterializeResult[None]]:
         home = Home.from_environment()
-        production, flows, secondary = (read_input(home, name) for name in INPUTS)
+        years = traced_years(scan_input(home, "trade_flow"), scan_input(home, "stage_production"))
         # Many small solves: threads of the linear algebra library would only wait for one another.
         with threadpool_limits(1, user_api="blas"):
+            write_traced(home, years, draws=config.draws, seed=config.seed)
+        for name in TABLES:
+            yield dg.MaterializeResult(
+                asset_key=dg.AssetKey(["traced", name]),
+                metadata={
+                    **table_metadata(traced_path(home, name)),
+                    "draws": config.draws,
+                    "seed": config.seed,
+                    "years": ", ".join(map(str, years)),
+                },
+            )
+
+    return [trace]
+
+
+def write_traced(home: Home, years: list[int], *, draws: int, seed: int) -> None:
+    """Trace every chain a year at a time, so that memory does not grow with the years."""
+    with ExitStack() as stack:
+        writers = {
+            name: stack.enter_context(years_written(traced_path(home, name), pl.Schema(schema)))
+            for name, schema in BY_YEAR.items()
+        }
+        coverage = [pl.DataFrame(schema=COVERAGE)]
+        for year in years:
+            production, flows, secondary = tables_near(home, year)
             traced = trace_all(
                 production,
                 flows,
                 feed=stage_feed(),
                 secondary=secondary,
                 networks=network_sources(),
-                draws=config.draws,
-                seed=config.seed,
+                years=(year,),
+                draws=draws,
+                seed=seed,
             )
-        frames: dict[str, pl.DataFrame] = {name: getattr(traced, name) for name in TABLES}
-        for name, frame in frames.items():
-            path = traced_path(home, name)
-            write_table(frame, path)
-            yield dg.MaterializeResult(
-                asset_key=dg.AssetKey(["traced", name]),
-                metadata={**table_metadata(frame, path), "draws": config.draws, "seed": config.seed},
-            )
-
-    return [trace]
-
-
-def traced_path(home: Home, table: str) -> Path:
-    """Return where a traced table is kept for dbt, beside the canonical ones."""
-    return home.canonical / f"traced_{table}.parquet"
+            for name, writer in writers.items():
+                writer.add(getattr(traced, name))
+            coverage.append(traced.coverage)
+    write_table(pl.concat(coverage).sort("material", "year", "stage"), traced_path(home, "coverage"))

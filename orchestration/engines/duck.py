@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from ingest.errors import OretraceError
-from ingest.home import Home
+from ingest.home import WORK_MEMORY, Home
 from orchestration import failing
 from orchestration.engines import PREVIEW_ROWS, Relation
 from orchestration.failing import FailingRows
@@ -23,6 +23,16 @@ from orchestration.failing import FailingRows
 def candidate(home: Home) -> Path:
     """Return where dbt builds the warehouse."""
     return home.build / "candidate.duckdb"
+
+
+def scratch(home: Home) -> Path:
+    """Return where dbt keeps staging and intermediate models while it builds."""
+    return home.build / "scratch.duckdb"
+
+
+def _with_log(file: Path) -> tuple[Path, Path]:
+    """Return a DuckDB file and its write-ahead log."""
+    return file, file.with_suffix(".duckdb.wal")
 
 
 class DuckEngine:
@@ -37,17 +47,21 @@ class DuckEngine:
         return candidate(home)
 
     def settings(self, home: Home) -> dict[str, str]:
-        """Name the file."""
-        return {"ORETRACE_CANDIDATE": str(candidate(home))}
+        """Name the files, and how much memory there is before work goes to disk."""
+        return {
+            "ORETRACE_CANDIDATE": str(candidate(home)),
+            "ORETRACE_SCRATCH": str(scratch(home)),
+            "ORETRACE_WORK_MEMORY": WORK_MEMORY,
+        }
 
     def clear(self, home: Home) -> None:
-        """Remove the file and its write-ahead log."""
-        for path in (candidate(home), candidate(home).with_suffix(".duckdb.wal")):
+        """Remove the files and their write-ahead logs."""
+        for path in (*_with_log(candidate(home)), *_with_log(scratch(home))):
             path.unlink(missing_ok=True)
 
     @contextmanager
     def session(self, home: Home) -> Iterator[None]:
-        """Keep dbt's connection, and with it the in-memory relations; then let go of the file."""
+        """Keep dbt's connection; then let go of the files."""
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
         try:
@@ -57,7 +71,7 @@ class DuckEngine:
             DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
     def relations(self, home: Home, models: Iterable[Mapping[str, Any]]) -> dict[str, Relation]:
-        """Return every relation by name; staging and intermediate ones live in memory only."""
+        """Return every relation by name; staging and intermediate ones end with the build."""
         cursor = _cursor()
         columns: dict[tuple[str, ...], dict[str, str]] = {}
         for *place, column, kind in cursor.execute(
@@ -82,11 +96,13 @@ class DuckEngine:
         """Leave everything to the end of the session: until then dbt holds the file."""
 
     def released(self, home: Home) -> None:
-        """Write everything to the one file, and make sure that it stands alone.
+        """Write everything to the one file, make sure that it stands alone, and remove the scratch file.
 
         Raises:
             OretraceError: it holds a view; views over canonical Parquet hold absolute paths.
         """
+        for path in _with_log(scratch(home)):
+            path.unlink(missing_ok=True)
         with duckdb.connect(str(candidate(home))) as db:
             views = db.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
             if views:

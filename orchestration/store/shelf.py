@@ -112,7 +112,7 @@ def send_canonical(bucket: Bucket, folder: Path, version: str) -> str:
     hashes = {
         path.relative_to(folder).as_posix(): sha256_of(path)
         for path in sorted(folder.rglob("*.parquet"))
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     }
     bucket.send(folder, hashes, f"{CANONICAL}/{version}")
     said = listing(hashes).encode()
