@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export UV_NO_PROGRESS = 1
 export DAGSTER_DISABLE_TELEMETRY = yes
 
-.PHONY: run test faults scale lint audit ui bench picture docs lock clean
+.PHONY: run test faults scale lint audit ui bench bench-volume picture docs lock clean
 .DEFAULT_GOAL := run
 
 $(READY): requirements.lock bootstrap.lock pyproject.toml
@@ -54,6 +54,9 @@ bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a recon
 	@$(BIN)/python -m bench.reconcile
 	@$(BIN)/python -m bench.site
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through
+
+bench-volume: $(READY) ## the job on 1, 4, 10 and 28 years of generated BACI: time and memory of each station (40 minutes, 25 GB of disk)
+	@$(BIN)/python -m bench.volume --years 1 4 10 28
 
 picture: $(READY) ## the picture of README, from the site of the last release (needs Debian's chromium)
 	@$(BIN)/python -m tests.picture
