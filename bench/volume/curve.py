@@ -40,12 +40,12 @@ class Point:
     def pipeline_seconds(self) -> float:
         """Seconds of all stations of the job, with one start of the tools."""
         inside = [said for name, said in self.stations.items() if name not in OUTSIDE]
-        return sum(said["seconds"] for said in inside) + max(said["start_seconds"] for said in inside)
+        return float(sum(said["seconds"] for said in inside) + max(said["start_seconds"] for said in inside))
 
     @property
     def ratio(self) -> float:
         """Seconds from csv to stage flows over DuckDB's alone."""
-        return sum(self.stations[name]["seconds"] for name in CSV_TO_STAGE) / self.stations[BARE]["seconds"]
+        return float(sum(self.stations[name]["seconds"] for name in CSV_TO_STAGE) / self.stations[BARE]["seconds"])
 
 
 def power(points: Sequence[Point], station: str, what: str) -> float | None:

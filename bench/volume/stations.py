@@ -92,8 +92,9 @@ def part_of_job(name: str) -> Callable[[], tuple[int, list[str]]]:
         with dg.DagsterInstance.ephemeral() as instance:
             result = resolved.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
         if not result.success:
-            failed = [event.message for event in result.all_events if event.is_failure]
-            raise SystemExit(f"bench: station {name} failed: {failed[:3]}")
+            errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+            said = [str((error.cause or error).message).strip() for error in errors if error]
+            raise SystemExit(f"bench: station {name} failed: {' | '.join(said)}")
         events = [event for event in result.all_events if event.is_step_materialization]
         metadata = [event.step_materialization_data.materialization.metadata for event in events]
         counts = [found["dagster/row_count"].value for found in metadata if "dagster/row_count" in found]
