@@ -26,7 +26,7 @@ from orchestration.candidate import copy_to, load_parquet, write_parquet
 from orchestration.certificate import CERTIFICATE, PublishRefused, read_certificate, write_certificate
 from orchestration.integrity import CHECKSUMS, resource_hashes, seal, verify, verify_release
 from orchestration.package import package_of
-from orchestration.release_diff import compare, diff_as_markdown
+from orchestration.release_diff import compare, diff_as_markdown, quoted
 from orchestration.releases import (
     LINK,
     PACKAGE,

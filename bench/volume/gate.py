@@ -18,6 +18,7 @@ from ingest.home import Home
 from ingest.live import noted
 from orchestration import dbt
 from orchestration.checks import docs_folder, source_vintages
+from orchestration.engines.duck import candidate
 from orchestration.publish import write_certificate
 
 
@@ -34,7 +35,7 @@ def certify(home: Home) -> list[str]:
         replace(suite, checks=tuple(one for one in suite.checks if (suite.mart, one.name) not in left_out()))
         for suite in load_suites()
     ]
-    parts = [audit_mart(dbt.candidate(home), suite, None, docs_folder(home)) for suite in asked]
+    parts = [audit_mart(candidate(home), suite, None, docs_folder(home)) for suite in asked]
     outcomes = tuple(outcome for part in parts for outcome in part.outcomes)
     report = GateReport(outcomes, compared=False, engine=parts[0].engine)
     write_index(report, docs_folder(home))
@@ -43,7 +44,7 @@ def certify(home: Home) -> list[str]:
     if not failed:
         write_certificate(
             dbt.certificate(home),
-            dbt.candidate(home),
+            candidate(home),
             run_id="bench",
             report=report.to_dict(),
             vintages=source_vintages(home),
