@@ -13,6 +13,9 @@ import polars as pl
 from ingest.errors import OretraceError
 from ingest.mapping import reference
 
+MOST = 0.5
+"""A year's trade is known by weight when at least this part of its flows has one."""
+
 
 @cache
 def stage_feed() -> pl.DataFrame:
@@ -38,17 +41,18 @@ def stage_feed() -> pl.DataFrame:
 def traced_years(trade_flow: pl.LazyFrame, stage_production: pl.LazyFrame) -> list[int]:
     """Return the years that can be traced, from what the tables hold.
 
-    A year is traced when the trade of all countries with one another is known with weights in that year or in the
-    one beside it, when it has reconciled trade of its own, and when somebody published output of it: a chain of
-    which net exports are all that is known would rest on trade alone.
+    A year is traced when the trade of all countries with one another is known, most flows with weights, in that year
+    or in the one beside it, when it has such trade of its own, and when somebody published output of it: a chain of
+    which net exports are all that is known would rest on trade alone. Sources that are no network do not count.
 
     Args:
         trade_flow: canonical table.
         stage_production: canonical table.
     """
-    flows = trade_flow.filter((pl.col("flow") == "R") & ~pl.col("scope").str.ends_with("_total"))
-    weighed = pl.col("quantity_gross_t").is_not_null().any() & (pl.col("scope") == "all_pairs").any()
-    trade = flows.group_by("year", "hs_code", "source").agg(whole=weighed).group_by("year").agg(pl.col("whole").any())
+    of_a_network = pl.col("source").is_in(network_sources()) & (pl.col("flow") == "R")
+    flows = trade_flow.filter(of_a_network & ~pl.col("scope").str.ends_with("_total"))
+    weighed = pl.col("quantity_gross_t").is_not_null().mean() >= MOST
+    trade = flows.group_by("year").agg(whole=weighed & (pl.col("scope") == "all_pairs").any())
     traded = dict(trade.collect(engine="streaming").iter_rows())
     output = stage_production.filter(pl.col("method") != "derived_balance").select(pl.col("year").unique()).collect()
     near = {year + gap for year, whole in traded.items() if whole for gap in (-1, 0, 1)}

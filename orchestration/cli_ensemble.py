@@ -104,8 +104,8 @@ def _print(done: Outcome, draws: int) -> None:
 @click.option(
     "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Partitions worked on at once."
 )
-@click.option("--name", help="Name among the workers; one is made up by default.")
-def worker(broker: str | None, processes: int, name: str | None) -> None:
+@click.option("--name", "called", help="Name among the workers; one is made up by default.")
+def worker(broker: str | None, processes: int, called: str | None) -> None:
     """Take partitions from the broker and run them until stopped; SIGTERM lets the one at hand end first.
 
     \b
@@ -124,4 +124,4 @@ def worker(broker: str | None, processes: int, name: str | None) -> None:
     dagster_home(Home.from_environment().create())
     os.environ[BROKER] = url
     os.chdir(PROJECT)
-    os.execv(sys.executable, worker_command(processes, name))  # noqa: S606
+    os.execv(sys.executable, worker_command(processes, called))  # noqa: S606

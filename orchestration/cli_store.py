@@ -39,7 +39,8 @@ def status(as_json: bool) -> None:
 
 
 @store.command()
-def push() -> None:
+@json_option()
+def push(as_json: bool) -> None:
     """Send the raw vintages and releases of this folder that the store does not have.
 
     \b
@@ -58,12 +59,16 @@ def push() -> None:
         vintages = send(home.raw)
         after = push_releases(home, bucket)
     new = sorted((after.releases.keys() if after else set()) - (before.releases.keys() if before else set()))
+    if as_json:
+        print_json({"vintages": len(vintages), "releases": new, "store": bucket.url})
+        return
     print(f"sent {len(vintages)} raw vintage(s) and {len(new)} release(s) to {bucket.url}")
 
 
 @store.command()
 @click.option("--canonical", is_flag=True, help="The canonical tables of that release too, in place of those here.")
-def pull(canonical: bool) -> None:
+@json_option()
+def pull(canonical: bool, as_json: bool) -> None:
     """Bring what others sent: records of raw vintages, and the published release; a damaged copy is brought anew.
 
     \b
@@ -80,5 +85,8 @@ def pull(canonical: bool) -> None:
         records = see(home.raw)
         pointer = catch_up(home, thorough=True)
         tables = bring_canonical(home) if canonical else 0
+    if as_json:
+        print_json({"records": len(records), "canonical_tables": tables, "published": pointer.current})
+        return
     print(f"brought {len(records)} record(s) of raw vintages{f', {tables} canonical tables' if canonical else ''}")
     print(f"published: {pointer.current}")

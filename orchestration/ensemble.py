@@ -27,7 +27,10 @@ from ingest.chain_inputs import network_sources, stage_feed
 from ingest.errors import BadInput, OretraceError
 from ingest.fingerprint import fingerprint, of_code
 from ingest.home import REFERENCE, Home
+from ingest.mapping import reference
+from ingest.tables import parts
 from ingest.vintages import sha256_of
+from ingest.words import known_value
 from tracing.chains import KEYS, SEED, YEARS
 from tracing.ensemble import NotComparable, cell_exposure, compare
 
@@ -124,9 +127,10 @@ def cells(
     Raises:
         BadInput: an unknown material or year, or nothing was ever computed in this home.
     """
-    for what, given, known in (("material", chosen, materials()), ("year", years, YEARS)):
-        if odd := [item for item in given if item not in known]:
-            raise BadInput(f"{what} {odd[0]}: not traced; one of {', '.join(map(str, known))}.")
+    names = {row["material"]: row["name"] for row in reference("materials.csv").iter_rows(named=True)}
+    chosen = [known_value(item, {slug: names[slug] for slug in materials()}, "material") for item in chosen]
+    if odd := [year for year in years if year not in YEARS]:
+        raise BadInput(f"year {odd[0]}: not traced; one of {', '.join(map(str, YEARS))}.")
     path = home.canonical / "stage_flow.parquet"
     if not path.exists():
         raise BadInput(f"there are no canonical tables in {home.canonical}; make them first: oretrace run")
@@ -151,9 +155,9 @@ def read_inputs(home: Home) -> Inputs:
         path = home.canonical / f"{name}.parquet"
         if not path.exists():
             raise BadInput(f"{path} is not there; make it first: oretrace run")
-        content = path.read_bytes()
-        made_of[name] = hashlib.sha256(content).hexdigest()
-        frames[name] = pl.read_parquet(BytesIO(content))
+        contents = [part.read_bytes() for part in parts(path)]
+        made_of[name] = " ".join(hashlib.sha256(content).hexdigest() for content in contents)
+        frames[name] = pl.concat(pl.read_parquet(BytesIO(content)) for content in contents)
     return Inputs(frames, fingerprint(made_of))
 
 

@@ -157,9 +157,9 @@ def test_the_job_publishes_to_the_store(place: Place, tmp_path: Path, monkeypatc
     from orchestration.assets import published
 
     home = machine(tmp_path, "maker")
-    ready(home, 71.0)
+    candidate, _ = ready(home, 71.0)
     monkeypatch.setattr(published.site, "dresser", lambda home: lambda folder: None)  # pages want every mart
-    release = published.publish_candidate(home)
+    release = published.publish_candidate(home, candidate)
     assert json.loads(place.read("pointers/000000000001.json"))["current"] == release.version
 
 

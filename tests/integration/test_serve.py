@@ -59,7 +59,7 @@ class Server:
 
     def __init__(self, home: Path, *options: str) -> None:
         self.port = free_port()
-        self.log = home / "serve.log"
+        self.log = home.with_name(f"{home.name}-serve-{self.port}.log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [str(ORETRACE), "serve", "--port", str(self.port), *options],

@@ -32,7 +32,19 @@ def test_every_table_comes_as_json(first_run: Run, command: tuple[str, ...]) -> 
 
 
 # What prints no list, keeps at work, or writes a page.
-PLAIN = {"run", "docs", "ui", "raw add", "alerts show", "alerts test", "alerts check", "serve", "site", "completion"}
+PLAIN = {
+    "run",
+    "docs",
+    "ui",
+    "raw add",
+    "alerts show",
+    "alerts test",
+    "alerts check",
+    "serve",
+    "site",
+    "completion",
+    "worker",
+}
 
 
 def test_every_command_that_lists_something_takes_json() -> None:

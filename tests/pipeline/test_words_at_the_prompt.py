@@ -24,6 +24,7 @@ Run = tuple[Path, subprocess.CompletedProcess[str]]
 # A parameter that takes a word, a mistyped one, and what it is likely to be.
 MISTYPED = {
     "material": ("galium", "gallium"),
+    "materials": ("galium", "gallium"),
     "importer": ("Germny", "DEU"),
     "to": ("Germny", "DEU"),
     "by": ("Chna", "CHN"),
@@ -36,7 +37,7 @@ MISTYPED = {
     "name": ("20261127T101500Z-run_faild", None),
 }
 # What is no word of a list: SQL, dates, names to be given.
-FREE = {"sql", "first", "last", "months", "vintage", "host"}
+FREE = {"sql", "first", "last", "months", "vintage", "host", "remote", "broker", "called"}
 
 
 def words() -> list[tuple[tuple[str, ...], click.Parameter]]:

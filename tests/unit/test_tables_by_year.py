@@ -133,8 +133,12 @@ def test_years_with_whole_trade_and_published_output_are_traced() -> None:
         {"year": 2021, "quantity_gross_t": None, **flow},  # no weights, but the year before has them
         {"year": 2023, "quantity_gross_t": None, **flow},  # nor has the year beside it
         {"year": 2024, "quantity_gross_t": 1.0, **flow, "scope": "world_total"},  # no flow
+        {"year": 2025, "quantity_gross_t": 1.0, **flow, "source": "comtrade"},  # no network
+        *({"year": 2027, "quantity_gross_t": weight, **flow} for weight in (1.0, None, None)),  # few weights
     ]
     types = dict.fromkeys(flow, pl.String) | {"year": pl.Int32, "quantity_gross_t": pl.Float64}
-    made = [(year, "reported") for year in (2018, 2020, 2021, 2022, 2023, 2024)] + [(2019, "derived_balance")]
+    made = [(year, "reported") for year in (2018, 2020, 2021, 2022, 2023, 2024, 2025, 2026, 2027)] + [
+        (2019, "derived_balance")
+    ]
     output = pl.LazyFrame(made, schema={"year": pl.Int32, "method": pl.String}, orient="row")
     assert traced_years(pl.LazyFrame(rows, schema=types), output) == [2020, 2021]
