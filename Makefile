@@ -24,8 +24,8 @@ run: $(READY) ## run the whole job in snapshot mode and publish
 test: $(READY) ## every test but those that take minutes each (make faults)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-faults: $(READY) ## tests that take minutes each: twenty killed runs, a run on a full disk, a clock moved back
-	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py tests/pipeline/test_shared_store.py
+faults: $(READY) ## tests that take minutes each: twenty killed runs, full disks, a clock moved back, large ensembles, a shared store
+	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py tests/pipeline/test_run.py tests/pipeline/test_fan_out.py tests/pipeline/test_shared_store.py
 
 $(VENV)/.spark: requirements-spark.lock $(READY)
 	@echo "adding Spark to $(VENV)"
