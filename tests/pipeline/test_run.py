@@ -51,7 +51,7 @@ def test_the_published_file_holds_tables_only_and_the_certificate_lists_the_vint
     assert certificate["vintages"]["usgs_mcs"] == ["2023", "2024", "2025", "2026"]
 
 
-@pytest.mark.long  # four kills with all their alerts are in the usual tests (test_faults_kill)
+@pytest.mark.long  # the usual tests kill a run at four moments (test_faults_kill)
 def test_killed_in_the_build_and_in_the_gate_the_published_file_stays_and_the_next_run_recovers(home: Path) -> None:
     published = (home / "warehouse" / "oretrace.duckdb").resolve()
     before = published.read_bytes()
