@@ -295,7 +295,7 @@ def test_a_broker_that_is_not_there_is_told_in_one_line(tmp_path: Path, first_ru
     ("arguments", "said"),
     [
         (("ensemble", "--broker", "redis://:word@127.0.0.1:6379/0"), "expected amqp://"),
-        (("ensemble", "--material", "unobtainium"), "unknown material 'unobtainium'. Known: aluminium,"),
+        (("ensemble", "--material", "unobtainium"), "unknown material 'unobtainium'. Nearest: niobium (Niobium),"),
         (("ensemble", "--year", "1999"), "year 1999: not traced; one of 2023, 2024"),
         (("ensemble",), "there are no canonical tables"),
         (("worker",), "a worker needs the address of its broker"),
