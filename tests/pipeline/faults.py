@@ -83,7 +83,7 @@ class Watched:
     seen: dict[str, set[str]] = field(default_factory=dict)
 
 
-def _read_for_ever(link: str, stop: Any, answers: Any) -> None:
+def _read_for_ever(link: str, begun: Any, stop: Any, answers: Any) -> None:
     watched = Watched()
     while not stop.wait(0.2):
         try:
@@ -95,16 +95,19 @@ def _read_for_ever(link: str, stop: Any, answers: Any) -> None:
             watched.reads += 1
         except Exception as error:
             watched.errors.append(f"{type(error).__name__}: {error}")
+        begun.set()
     answers.put(watched)
 
 
 @contextmanager
 def reader(home: Path) -> Iterator[Watched]:
-    """Read the published file in a loop, in another process, for as long as the block lasts."""
-    watched, stop, answers = Watched(), SPAWN.Event(), SPAWN.Queue()
-    process = SPAWN.Process(target=_read_for_ever, args=(str(home / "warehouse" / "oretrace.duckdb"), stop, answers))
+    """Read the published file in a loop, in another process, from before the block begins until it ends."""
+    watched, begun, stop, answers = Watched(), SPAWN.Event(), SPAWN.Event(), SPAWN.Queue()
+    file = str(home / "warehouse" / "oretrace.duckdb")
+    process = SPAWN.Process(target=_read_for_ever, args=(file, begun, stop, answers))
     process.start()
     try:
+        assert begun.wait(120), "the reader does not start"  # a refusal may take less time than its start
         yield watched
     finally:
         stop.set()
