@@ -7,10 +7,11 @@ form on disk (``vintages``).
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -165,8 +166,9 @@ def _fetch_edition(
         return Fetched(client.source, plan.edition, "planned", last, note)
     say(f"{client.source} {plan.edition}: {note}")
     partial = _partial(home, client, plan)
-    client.pull(http, plan, partial)
-    proof = _accept(home, client, plan, partial, any_size)
+    with room_given_back(partial):
+        client.pull(http, plan, partial)
+        proof = _accept(home, client, plan, partial, any_size)
     known = {
         "origin": "http",
         "urls": [item.url for item in plan.items],
@@ -183,6 +185,17 @@ def _fetch_edition(
             _note(last, plan.state)
         return Fetched(client.source, plan.edition, "unchanged", last, "the same content as kept before")
     return Fetched(client.source, plan.edition, "kept", vintage, f"{proof.rows:,} rows; {'; '.join(proof.checks)}")
+
+
+@contextmanager
+def room_given_back(partial: Path) -> Iterator[None]:
+    """Remove what a pull brought when it filled the disk: the run needs room to say so, and to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def lists_nothing_new(plan: Plan, last: Vintage) -> bool:

@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 TRADE = ("trade_flow", "stage_flow")
@@ -105,8 +106,10 @@ def part_of_job(name: str) -> Callable[[], tuple[int, list[str]]]:
 
 def peak_mb() -> float:
     """Return the largest resident memory of this process or of one that it waited for, MB."""
-    both = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return max(both) / 1e3 * 1.024
+    # Not ru_maxrss of this process: Linux begins it with what the process that started this one held.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1.024 / 1e3
 
 
 def _processor() -> float:

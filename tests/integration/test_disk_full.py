@@ -1,7 +1,8 @@
-"""Publishing on a disk that fills up: one line, nothing half-written, the last release stays."""
+"""On a disk that fills up: publishing says so in one line, fetching gives back its room; nothing is half-written."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import OretraceError
+from ingest.fetch import fetch
+from ingest.home import Home
 from orchestration import publish as pub
 from tests.candidates import build, certify, published_value
+from tests.publishers.baci import release, serve
+from tests.replay import Replay
 
 MB = 1_000_000
 
@@ -68,3 +73,23 @@ def test_a_full_disk_stops_publication_in_one_line_and_loses_nothing(
     assert not pub.publish(candidate, certificate, target, dress=[site], dressing="x").unchanged
     assert published_value(target) == pytest.approx(0.50)
     assert pub.verify(target) == (2, [])
+
+
+def test_a_pull_that_fills_the_disk_gives_the_room_back_and_the_next_one_brings_everything(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(small_disk / "home")
+    zipped = release(tmp_path / "cepii", replaced={"Readme.txt": os.urandom(3 * MB).hex()})
+    with Replay() as server:
+        monkeypatch.setenv("ORETRACE_URL_BACI", server.url)
+        serve(server, {"V202601": zipped})
+        filler = fill(small_disk, MB)
+        with pytest.raises(OSError, match="No space left") as error:
+            fetch(home, "baci")
+        assert error.value.errno == errno.ENOSPC
+        assert shutil.disk_usage(small_disk).free > 0.9 * MB
+        assert [path.name for path in (home.raw / "baci").iterdir() if path.is_dir()] == []
+
+        filler.unlink()
+        (kept,) = fetch(home, "baci")
+    assert kept.outcome == "kept"

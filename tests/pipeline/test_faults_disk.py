@@ -5,13 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from ingest.vintages import newest
 from tests.pipeline.conftest import oretrace
 from tests.pipeline.faults import Published, filled, parts, read_only, reader, small_disk
+from tests.publishers import embedded, world_bank
+from tests.publishers.world_bank import without_country
 from tests.receivers import Received, receivers
+from tests.replay import Asked, Handler, Replay, Reply, other
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -89,3 +94,42 @@ def test_a_disk_that_fills_in_publication_in_the_build_and_before_a_run_leaves_w
         before.check(home)
     refused(full, 1, "full" if "full" in full.stderr else "No space left")  # as SQLite or the system puts it
     assert watched.reads and watched.errors == []
+
+
+@pytest.mark.long
+def test_a_disk_that_fills_while_raw_is_written_keeps_nothing_half_and_the_next_run_recovers_though_a_source_changed(
+    disk: Path, got: Received
+) -> None:
+    home = disk / "home"
+    before = Published.of(home)
+    tables = embedded.embedded_tables()
+    gdp = tables["raw_worldbank__gdp"].select("code", "year", "gdp_usd").iter_rows()
+    estimates = embedded.governance(tables["raw_wgi__estimates"])
+    with ExitStack() as filler, reader(home) as watched, Replay() as server:
+        settings = {**got.environment, **embedded.environment(server), "ORETRACE_ALERT_REPEAT_HOURS": "0"}
+        world_bank.serve(server, {"NY.GDP.MKTP.CD": gdp, **estimates}, updated="2026-10-01")
+
+        def fills(handler: Handler, asked: Asked, reply: Reply) -> None:
+            filler.enter_context(filled(disk, free=0.05))
+            handler.answer(asked, reply)
+
+        server.misbehave(fills, path="NY.GDP.MKTP.CD", times=1)
+        full = oretrace("run", "--mode", "live", home=home, environment=settings)
+        print(full.stderr)
+        before.check(home)
+        assert full.returncode == 1 and "Traceback" not in full.stderr
+        assert "worldbank" not in {source for source, _ in newest(home / "raw")}
+        assert got.of("disk_full") and len(got.mails) == len(got.posts)
+
+        filler.close()
+        server.misbehave(other(without_country), path="GOV_WGI")
+        done = oretrace("run", "--mode", "live", home=home, environment=settings)
+        assert done.returncode == 0, done.stderr
+    after = Published.of(home)
+    after.check(home)
+    assert before.releases < after.releases and "worldbank" in {source for source, _ in newest(home / "raw")}
+    assert got.wait_for("recovered")
+    (told,) = got.of("not_fetched")
+    assert any(line.startswith("wgi: ") and "country_code" in line for line in told["lines"]), told["lines"]
+    assert watched.errors == [] and watched.reads > 10
+    assert watched.seen.keys() <= after.releases and all(len(digests) == 1 for digests in watched.seen.values())
