@@ -3,8 +3,9 @@
 What belongs here: what a generated year looks like, and writing it. What does not: measuring.
 
 The shape is learnt from the one real year of all pairs that the project embeds (31 codes): how often each country
-sells and buys, how many flows a code has, how values spread, what a tonne costs, how many weights are missing. The
-mapped codes keep the density of that extract; codes that nobody maps fill the year to its number of rows.
+sells and buys, how many flows a code has, how values spread, what a tonne costs, how many weights are missing. Those
+codes keep their own numbers of flows and prices, other mapped codes are like one of them, and codes that nobody maps
+fill the year to its number of rows.
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ class Shape:
         sells: share of all flows by exporter, the largest first; ``buys`` by importer, matched by country.
         buys: see ``sells``.
         iso3: the countries in that order.
-        flows: number of flows of each code of the extract.
-        missing: share of flows without weight, by code.
+        codes: the codes of the extract as numbers, in order; the next three beside them.
+        flows: number of flows.
+        missing: share of flows without weight.
+        prices: mean of the logarithm of USD per tonne.
         value: mean and standard deviation of the logarithm of the value in thousand USD.
         price: the same of USD per tonne, between codes and within a code.
     """
@@ -53,8 +56,10 @@ class Shape:
     sells: Floats
     buys: Floats
     iso3: tuple[str, ...]
+    codes: Numbers
     flows: Floats
     missing: Floats
+    prices: Floats
     value: tuple[float, float]
     price: tuple[float, float, float]
 
@@ -72,18 +77,20 @@ def shape() -> Shape:
     weighed = real.filter(pl.col("quantity_gross_t") > 0).with_columns(
         unit=(pl.col("value_usd") / pl.col("quantity_gross_t")).log()
     )
+    prices = codes.join(weighed.group_by("hs_code").agg(pl.col("unit").mean()), on="hs_code", how="left")["unit"]
     middle = weighed["unit"].mean()
-    between = weighed.group_by("hs_code").agg(pl.col("unit").mean())["unit"].std()
     within = weighed.select(pl.col("unit") - pl.col("unit").mean().over("hs_code")).to_series().std()
     return Shape(
         # A country the extract does not meet trades a little all the same.
         sells=(size["exporter"].to_numpy() + 0.25) / (real.height + 0.25 * size.height),
         buys=(size["importer"].to_numpy() + 0.25) / (real.height + 0.25 * size.height),
         iso3=tuple(size["iso3"]),
+        codes=codes["hs_code"].cast(pl.Int64).to_numpy(),
         flows=codes["len"].to_numpy().astype(float),
         missing=(codes["missing"] / codes["len"]).to_numpy(),
+        prices=prices.fill_null(middle).to_numpy(),
         value=(float(value.mean()), float(value.std())),  # type: ignore[arg-type]
-        price=(float(middle), float(between), float(within)),  # type: ignore[arg-type]
+        price=(float(middle), float(prices.std()), float(within)),  # type: ignore[arg-type]
     )
 
 
@@ -132,13 +139,17 @@ def world(seed: int = SEED) -> World:
     others = np.setdiff1d(np.arange(10_110, 970_610, 10), mapped)
     rest = rng.choice(others, PRODUCTS - len(mapped), replace=False)
     products = np.concatenate([mapped, rest])
-    real = rng.choice(len(known.flows), len(mapped))
+    own = {int(code): at for at, code in enumerate(known.codes)}
+    real = np.array(
+        [own.get(int(code), at) for code, at in zip(mapped, rng.choice(len(own), len(mapped)), strict=True)]
+    )
     density = np.empty(PRODUCTS)
     density[: len(mapped)] = known.flows[real] / MEAN_ROWS
     fill = rng.lognormal(0, np.log(known.flows).std(), len(rest))
     density[len(mapped) :] = fill / fill.sum() * (1 - density[: len(mapped)].sum())
     missing = np.concatenate([known.missing[real], rng.choice(known.missing, len(rest))])
     price = rng.normal(known.price[0], known.price[1], PRODUCTS)
+    price[: len(mapped)] = np.where(np.isin(mapped, known.codes), known.prices[real], price[: len(mapped)])
     ranks = np.argsort(products)
     return World(
         iso3={m49[iso3]: iso3 for iso3 in order},
