@@ -112,6 +112,12 @@ def materials() -> list[str]:
     return sorted(stage_feed()["material"].unique())
 
 
+def years_of(home: Home) -> list[int]:
+    """Return the years that the last run traced, which an ensemble has too; ``YEARS`` where there was no run."""
+    path = home.canonical / "traced_coverage.parquet"
+    return pl.read_parquet(path, columns=["year"])["year"].unique().sort().to_list() if path.is_file() else [*YEARS]
+
+
 def cells(
     home: Home, chosen: Sequence[str] = (), years: Sequence[int] = (), *, draws: int = DRAWS, seed: int = SEED
 ) -> list[Cell]:
@@ -129,8 +135,9 @@ def cells(
     """
     names = {row["material"]: row["name"] for row in reference("materials.csv").iter_rows(named=True)}
     chosen = [known_value(item, {slug: names[slug] for slug in materials()}, "material") for item in chosen]
-    if odd := [year for year in years if year not in YEARS]:
-        raise BadInput(f"year {odd[0]}: not traced; one of {', '.join(map(str, YEARS))}.")
+    traced = years_of(home)
+    if odd := [year for year in years if year not in traced]:
+        raise BadInput(f"year {odd[0]}: not traced; one of {', '.join(map(str, traced))}.")
     path = home.canonical / "stage_flow.parquet"
     if not path.exists():
         raise BadInput(f"there are no canonical tables in {home.canonical}; make them first: oretrace run")
@@ -139,7 +146,7 @@ def cells(
     found = [
         Cell(material, year, draws, seed)
         for material in sorted(set(chosen) or materials())
-        for year in sorted(set(years) or YEARS)
+        for year in sorted(set(years) or traced)
     ]
     return sorted(found, key=lambda cell: (-size.get((cell.material, cell.year), 0), cell.name))
 
@@ -253,7 +260,7 @@ def join(home: Home, wanted: Sequence[Cell]) -> Joined:
                 "are now. Run it again; cells that are up to date are kept."
             )
     folder = wanted[0].folder(home)
-    whole = len(set(wanted)) == len(materials()) * len(YEARS)
+    whole = len(set(wanted)) == len(materials()) * len(years_of(home))
     intervals, comparison = (folder / f"{stem}.parquet" for stem in (WHOLE if whole else SELECTED))
     frames = [pl.read_parquet(cell.path(home)) for cell in wanted]
     exposure = pl.concat(frames).sort(KEYS)

@@ -17,7 +17,7 @@ from orchestration.assets.metadata import OWNERS, code_references, rows_table
 from orchestration.ensemble import Cell
 from orchestration.executor import guarded_executor
 from orchestration.failures import killer_of_workers, permanent_failures
-from tracing.chains import SEED, YEARS
+from tracing.chains import SEED
 from tracing.ensemble import compare
 
 LAYER = "ensemble"
@@ -54,11 +54,12 @@ class CellsConfig(EnsembleConfig):
 
 
 def partitions() -> dg.MultiPartitionsDefinition:
-    """Return the cells as Dagster partitions."""
+    """Return the cells as Dagster partitions: the years that the last run traced when the code was loaded."""
+    years = ensemble.years_of(Home.from_environment())
     return dg.MultiPartitionsDefinition(
         {
             "material": dg.StaticPartitionsDefinition(ensemble.materials()),
-            "year": dg.StaticPartitionsDefinition([str(year) for year in YEARS]),
+            "year": dg.StaticPartitionsDefinition([str(year) for year in years]),
         }
     )
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from orchestration.ensemble import Cell, note, write_whole
+from ingest.errors import BadInput
+from ingest.home import Home
+from orchestration.ensemble import Cell, cells, materials, note, write_whole
 from tracing.chains import KEYS
 from tracing.ensemble import BOUNDS, NotComparable, compare
 
@@ -62,3 +64,17 @@ def test_a_file_says_what_it_is_of_and_a_torn_one_says_nothing(tmp_path: Path) -
     assert [item.name for item in path.parent.iterdir()] == [path.name]
     path.write_bytes(path.read_bytes()[:-20])
     assert note(path) == {}
+
+
+def test_an_ensemble_has_the_years_that_the_last_run_traced(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.canonical.mkdir(parents=True)
+    pl.DataFrame({"year": [2022, 2021, 2022]}).write_parquet(home.canonical / "traced_coverage.parquet")
+    flows = pl.DataFrame({"material": ["cobalt"], "year": [2022], "quantity_t": [1.0]})
+    flows.write_parquet(home.canonical / "stage_flow.parquet")
+    found = cells(home)
+    assert {cell.year for cell in found} == {2021, 2022}
+    assert len(found) == 2 * len(materials())
+    assert (found[0].material, found[0].year) == ("cobalt", 2022), "the largest first"
+    with pytest.raises(BadInput, match="year 2024: not traced; one of 2021, 2022"):
+        cells(home, years=[2024])
