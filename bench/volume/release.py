@@ -4,8 +4,8 @@ What belongs here: what a generated year looks like, and writing it. What does n
 
 The shape is learnt from the one real year of all pairs that the project embeds (31 codes): how often each country
 sells and buys, how many flows a code has, how values spread, what a tonne costs, how many weights are missing. Those
-codes keep their own numbers of flows and prices, other mapped codes are like one of them, and codes that nobody maps
-fill the year to its number of rows.
+codes keep their own numbers of flows and the world's dollars and tonnes, other mapped codes are like one of them, and
+codes that nobody maps fill the year to its number of rows.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ class Shape:
         sells: share of all flows by exporter, the largest first; ``buys`` by importer, matched by country.
         buys: see ``sells``.
         iso3: the countries in that order.
-        codes: the codes of the extract as numbers, in order; the next three beside them.
+        codes: the codes of the extract as numbers, in order; the next four beside them.
         flows: number of flows.
         missing: share of flows without weight.
-        prices: mean of the logarithm of USD per tonne.
+        kusd: the world's thousand USD.
+        tonnes: the world's tonnes.
         value: mean and standard deviation of the logarithm of the value in thousand USD.
         price: the same of USD per tonne, between codes and within a code.
     """
@@ -59,7 +60,8 @@ class Shape:
     codes: Numbers
     flows: Floats
     missing: Floats
-    prices: Floats
+    kusd: Floats
+    tonnes: Floats
     value: tuple[float, float]
     price: tuple[float, float, float]
 
@@ -72,13 +74,17 @@ def shape() -> Shape:
     ends = [real.group_by(iso3=end).agg(pl.len().alias(end)) for end in ("exporter", "importer")]
     size = ends[0].join(ends[1], on="iso3", how="full", coalesce=True).fill_null(0)
     size = size.sort(pl.col("exporter") + pl.col("importer"), "iso3", descending=[True, False])
-    codes = real.group_by("hs_code").agg(pl.len(), missing=pl.col("quantity_gross_t").null_count()).sort("hs_code")
+    codes = (
+        real.group_by("hs_code")
+        .agg(pl.len(), pl.col("value_usd", "quantity_gross_t").sum(), missing=pl.col("quantity_gross_t").null_count())
+        .sort("hs_code")
+    )
     value = (real["value_usd"] / 1000).log()
     weighed = real.filter(pl.col("quantity_gross_t") > 0).with_columns(
         unit=(pl.col("value_usd") / pl.col("quantity_gross_t")).log()
     )
-    prices = codes.join(weighed.group_by("hs_code").agg(pl.col("unit").mean()), on="hs_code", how="left")["unit"]
     middle = weighed["unit"].mean()
+    between = weighed.group_by("hs_code").agg(pl.col("unit").mean())["unit"].std()
     within = weighed.select(pl.col("unit") - pl.col("unit").mean().over("hs_code")).to_series().std()
     return Shape(
         # A country the extract does not meet trades a little all the same.
@@ -88,9 +94,10 @@ def shape() -> Shape:
         codes=codes["hs_code"].cast(pl.Int64).to_numpy(),
         flows=codes["len"].to_numpy().astype(float),
         missing=(codes["missing"] / codes["len"]).to_numpy(),
-        prices=prices.fill_null(middle).to_numpy(),
+        kusd=(codes["value_usd"] / 1000).to_numpy(),
+        tonnes=codes["quantity_gross_t"].to_numpy(),
         value=(float(value.mean()), float(value.std())),  # type: ignore[arg-type]
-        price=(float(middle), float(prices.std()), float(within)),  # type: ignore[arg-type]
+        price=(float(middle), float(between), float(within)),  # type: ignore[arg-type]
     )
 
 
@@ -103,10 +110,12 @@ class World:
         numbers: country numbers in order; ``sells`` and ``buys`` beside them.
         sells: chance of being a flow's exporter.
         buys: chance of being its importer.
-        products: HS6 codes as numbers, in order; the next three beside them.
+        products: HS6 codes as numbers, in order; the next five beside them.
         density: share of a year's rows.
         missing: share of rows without weight.
         price: mean of the logarithm of USD per tonne.
+        kusd: the world's thousand USD in the last year, not a number for codes that nobody maps.
+        tonnes: the world's tonnes, as ``kusd``.
     """
 
     iso3: dict[int, str]
@@ -117,6 +126,8 @@ class World:
     density: Floats
     missing: Floats
     price: Floats
+    kusd: Floats
+    tonnes: Floats
 
 
 @cache
@@ -149,7 +160,7 @@ def world(seed: int = SEED) -> World:
     density[len(mapped) :] = fill / fill.sum() * (1 - density[: len(mapped)].sum())
     missing = np.concatenate([known.missing[real], rng.choice(known.missing, len(rest))])
     price = rng.normal(known.price[0], known.price[1], PRODUCTS)
-    price[: len(mapped)] = np.where(np.isin(mapped, known.codes), known.prices[real], price[: len(mapped)])
+    nothing = np.full(len(rest), np.nan)
     ranks = np.argsort(products)
     return World(
         iso3={m49[iso3]: iso3 for iso3 in order},
@@ -160,6 +171,8 @@ def world(seed: int = SEED) -> World:
         density=density[ranks],
         missing=missing[ranks],
         price=price[ranks],
+        kusd=np.concatenate([known.kusd[real], nothing])[ranks],
+        tonnes=np.concatenate([known.tonnes[real], nothing])[ranks],
     )
 
 
@@ -186,7 +199,10 @@ def flows(year: int, rows: int, seed: int = SEED) -> pl.DataFrame:
     pull = 0.4 * (size - size.mean()) / size.std()
     value = known.value[0] + known.value[1] * (pull + np.sqrt(1 - 0.4**2) * rng.standard_normal(len(pair)))
     price = here.price[product] + known.price[2] * rng.standard_normal(len(pair))
-    v = np.exp(value).round(3).clip(0.001)
+    unweighed = rng.random(len(pair)) < here.missing[product]
+    grown = (1 + GROWTH) ** (year - LAST)
+    v = _brought_to(np.exp(value), product, here.kusd * grown).round(3).clip(0.001)
+    q = _brought_to(np.where(unweighed, 0, v * 1000 / np.exp(price)), product, here.tonnes * grown)
     return (
         pl.DataFrame(
             {
@@ -195,13 +211,19 @@ def flows(year: int, rows: int, seed: int = SEED) -> pl.DataFrame:
                 "j": here.numbers[importer].astype(np.int16),
                 "k": here.products[product].astype(np.int32),
                 "v": v,
-                "q": (v * 1000 / np.exp(price)).round(3).clip(0.001),
-                "unweighed": rng.random(len(pair)) < here.missing[product],
+                "q": q.round(3).clip(0.001),
+                "unweighed": unweighed,
             }
         )
         .with_columns(q=pl.when("unweighed").then(pl.lit(None, pl.Float64)).otherwise("q"))
         .drop("unweighed")
     )
+
+
+def _brought_to(drawn: Floats, product: Numbers, total: Floats) -> Floats:
+    """Multiply what was drawn so that each product sums to its total; as it is where there is no total."""
+    factor = total / np.maximum(np.bincount(product, drawn, PRODUCTS), 1e-9)
+    return drawn * np.where(np.isnan(factor), 1.0, factor)[product]
 
 
 def _draws(reach: Floats, wanted: Floats) -> Numbers:
