@@ -47,9 +47,10 @@ audit: $(READY) ## known vulnerabilities of what the locks pin
 ui: $(READY) ## Dagster on http://127.0.0.1:3000
 	@$(BIN)/oretrace ui
 
-bench: $(READY) ## time and memory: loading, the whole job, a BACI year, a reconciliation, the site, look-through, each beside the plain alternative
+bench: $(READY) ## time and memory: loading, the whole job, the gate, a BACI year, a reconciliation, the site, look-through, each beside the plain alternative
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.load
+	@$(BIN)/python -m bench.gate
 	@$(BIN)/python -m bench.baci_year
 	@$(BIN)/python -m bench.reconcile
 	@$(BIN)/python -m bench.site
