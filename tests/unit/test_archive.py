@@ -16,6 +16,14 @@ from ingest.net.archive import Limits, Member, extract, members, unpacked
 ROWS = b"t,i,j,k,v,q\n" + b"".join(b"2024,%d,842,850511,%d.5,NA\n" % (n % 240, n * 7919) for n in range(20_000))
 
 
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Path:
+    """A folder within the test's own, so that what lands beside it is seen, and other tests' files are not."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
 def pack(path: Path, *entries: tuple[zipfile.ZipInfo | str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", method) as file:
         for info, content in entries:
