@@ -21,6 +21,8 @@ from ingest.transforms.unit_value import MAX_GAP, price_index, reported, value_s
 TABLE = "stage_flow"
 # The two unit values that split a basket are averages of many goods: a quarter either way.
 PRICE_SPREAD = 1.25
+# Flows that are turned into stages together.
+FLOWS_TOGETHER = 100_000
 # A unit value of the reference tables serves years this near, with its weight divided and multiplied by the factor.
 TABLE_GAP, TABLE_SPREAD = 3, 1.5
 _FLOW = ["year", "exporter", "importer", "hs_code", "source", "vintage"]
@@ -239,15 +241,21 @@ def stage_flows(
     basis = dict(mapped.select("material", "basis").iter_rows())
     overrides = overrides.with_columns(basis=pl.col("material").replace_strict(basis, return_dtype=pl.String))
     index = price_index(around)
-    # Year by year, because a code with many materials multiplies its rows.
     weighed = with_weights(flows, around)
-    made = [_of_one_year(part, mapped, overrides, index) for part in weighed.partition_by("year") or [weighed]]
+    made = [_of_few_years(part, mapped, overrides, index) for part in _few_years(weighed)]
     table = conform(pl.concat([rows for rows, _ in made]), TABLE)
     lost = [_because(unused, "another reconciliation serves this code and year"), *(left for _, left in made)]
     return table, count_dropped(pl.concat([dropped, *lost]), TABLE)
 
 
-def _of_one_year(
+def _few_years(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """Split rows, because a code with many materials multiplies them; at least one part, if without rows."""
+    counted = dict(rows["year"].value_counts().sort("year").iter_rows())
+    groups = years_together(counted, FLOWS_TOGETHER)
+    return [rows.filter(pl.col("year").is_in(years)) for years in groups] or [rows]
+
+
+def _of_few_years(
     weighed: pl.DataFrame, mapped: pl.DataFrame, overrides: pl.DataFrame, index: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Turn weighed flows into contained tonnes; return them and what was left out with its reason."""
