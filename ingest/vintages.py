@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ingest.ahead import ahead
 from ingest.errors import BadInput, Busy, OretraceError
 from ingest.sources import sources
 from ingest.sources.base import Source
@@ -323,9 +324,9 @@ def verify_files(vintage: Vintage) -> None:
     there = {str(path.relative_to(vintage.folder)): path for path in kept_files(vintage.folder)}
     wrong = [f"{name} is missing" for name in sorted(listed.keys() - there.keys())]
     wrong += [f"{name} was added" for name in sorted(there.keys() - listed.keys())]
-    wrong += [
-        f"{name} changed" for name in sorted(listed.keys() & there.keys()) if sha256_of(there[name]) != listed[name]
-    ]
+    known = sorted(listed.keys() & there.keys())
+    found = ahead(sha256_of, (there[name] for name in known))
+    wrong += [f"{name} changed" for name, hashed in zip(known, found, strict=True) if hashed != listed[name]]
     if wrong:
         raise OretraceError(
             f"raw vintage {vintage.folder} is not as it was kept: {'; '.join(wrong[:5])}. "

@@ -8,17 +8,15 @@ does not: the pass over a yearly file (``baci_year.py``), the small extracts of 
 from __future__ import annotations
 
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
+from ingest.ahead import ahead
 from ingest.errors import SourceChanged
 from ingest.net.archive import members, unpacked
 from ingest.sources.baci_year import HEADER, lookup_of, scan_year
@@ -41,8 +39,7 @@ _NAME = re.compile(r"BACI_HS(?P<hs>\d\d)_(?P<version>V\d{6}[a-z]?)\.zip")
 _YEAR = re.compile(r"BACI_HS(?P<hs>\d\d)_Y(?P<year>\d{4})_(?P<version>V\d{6}[a-z]?)\.csv")
 # Releases reach two years back: V202601 ends in 2024, V202501 in 2023.
 _LAG = 2
-# One pass keeps little more than one processor busy, and a second costs 300 MB of memory.
-_AT_ONCE = 2
+Made = TypeVar("Made")
 _KEY = ["year", "exporter", "importer", "hs_code"]
 
 
@@ -172,22 +169,16 @@ def _products(archive: Path, name: str) -> frozenset[int]:
     return frozenset(int(code) for code in frame["code"] if code.isdigit())
 
 
-def _scans(release: Release) -> Iterator[tuple[int, pl.DataFrame, int]]:
-    """Pass over every year, two at once: the year, its rows of mapped codes, the number of all its rows."""
+def _passed(release: Release, make: Callable[[int, pl.DataFrame, int], Made]) -> Iterator[Made]:
+    """Pass over every year; give what is made of the year, its rows of mapped codes and the number of all its rows."""
     lookup = lookup_of(release.iso3, release.products)
 
-    def scan(year: int) -> tuple[int, pl.DataFrame, int]:
+    def work(year: int) -> Made:
         with _member(release.archive, release.years[year]) as path:
-            return year, *scan_year(path, year, lookup)
+            return make(year, *scan_year(path, year, lookup))
 
-    years = iter(release.years)
     try:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            begun = deque(pool.submit(scan, year) for year in islice(years, _AT_ONCE))
-            while begun:
-                passed = begun.popleft().result()
-                begun.extend(pool.submit(scan, year) for year in islice(years, 1))
-                yield passed
+        yield from ahead(work, release.years)
     except SourceChanged as error:
         where = "" if str(release.archive) in str(error) else f"{release.archive}: "
         raise SourceChanged(f"{where}{error}") from None
@@ -207,7 +198,7 @@ def prove_release(folder: Path, vintage: str) -> dict[str, Any]:
         SourceChanged: a check fails; names the member and the line or value.
     """
     release = open_release(folder, vintage)
-    rows_by_year = {year: rows for year, _, rows in _scans(release)}
+    rows_by_year = dict(_passed(release, lambda year, _, rows: (year, rows)))
     return {
         "hs_edition": release.edition,
         "years": list(release.years),
@@ -301,8 +292,7 @@ def release_parts(folder: Path, vintage: str) -> Iterator[dict[str, pl.DataFrame
         SourceChanged: as ``prove_release``, or a weight is no number.
     """
     release = open_release(folder, vintage)
-    for _, kept, _ in _scans(release):
-        yield tables_of(release, [kept])
+    yield from _passed(release, lambda _, kept, __: tables_of(release, [kept]))
 
 
 def read_release(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
@@ -319,4 +309,4 @@ def read_release(folder: Path, vintage: str) -> dict[str, pl.DataFrame]:
         SourceChanged: as ``release_parts``.
     """
     release = open_release(folder, vintage)
-    return tables_of(release, (kept for _, kept, _ in _scans(release)))
+    return tables_of(release, _passed(release, lambda _, kept, __: kept))

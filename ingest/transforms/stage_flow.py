@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from ingest.ahead import ahead
 from ingest.errors import OretraceError
 from ingest.schemas import EVIDENCE, conform
 from ingest.tables import rows_by_year, years_together
@@ -295,9 +296,12 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
 def pieces(scans: Scans) -> Iterator[Built]:
     """Build the table a few years at a time, each with what it borrows from the years beside it."""
     trade = scans["trade_flow"]
-    for years in years_together(rows_by_year([trade])):
+
+    def of(years: list[int]) -> Built:
         here = trade.filter(pl.col("year").is_in(years)).collect()
-        yield stage_flows(here, stage_map(), stage_overrides(), _beside(trade, here, years))
+        return stage_flows(here, stage_map(), stage_overrides(), _beside(trade, here, years))
+
+    return ahead(of, years_together(rows_by_year([trade])))
 
 
 def _beside(trade: pl.LazyFrame, here: pl.DataFrame, years: list[int]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from ingest.ahead import ahead
 from ingest.countries import countries, with_iso3
 from ingest.errors import UnmappedValue
 from ingest.home import REFERENCE
@@ -198,8 +199,8 @@ def build(frames: Frames) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def pieces(scans: Scans) -> Iterator[Built]:
     """Build the table a few years at a time: nothing in it looks beyond its year."""
-    for years in years_together(rows_by_year([*scans.values()])):
-        yield build(of_years(scans, years))
+    years = years_together(rows_by_year([*scans.values()]))
+    return ahead(lambda few: build(of_years(scans, few)), years)
 
 
 TRANSFORM = Transform(

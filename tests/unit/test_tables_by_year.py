@@ -78,7 +78,7 @@ def trade(tmp_path: Path) -> pl.DataFrame:
 
 @pytest.fixture
 def _a_year_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def single(rows: dict[int, int]) -> Iterator[list[int]]:
+    def single(rows: dict[int, int], _: int = 0) -> Iterator[list[int]]:
         yield from ([year] for year in rows)
 
     for module in (trade_flow, stage_flow, stage_production):
