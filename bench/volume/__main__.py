@@ -38,6 +38,7 @@ ASKED = (
     "select stage, year, country, processed_in_share from mart_supplier_exposure "
     "where importer = 'DEU' and material = 'rare_earths' order by processed_in_share desc nulls last limit 20"
 )
+SAME = ("machine", "system", "versions", "rows as a share of BACI's")
 BYTES_A_YEAR = 760_000_000  # the files, and the copy that is kept as a raw vintage
 
 
@@ -48,19 +49,36 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="rows as a share of BACI's; below 1 for a trial")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir(), "oretrace-bench-volume"))
     parser.add_argument("--to", type=Path, help="folder of the report; the scratch folder by default")
+    parser.add_argument("--add", action="store_true", help="add to the sizes that the report there has already")
     parser.add_argument("--keep", action="store_true", help="leave releases and homes where they are")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
     _needs_room(options.scratch, max(options.years), options.scale)
     target = options.to or options.scratch
     target.mkdir(parents=True, exist_ok=True)
-    points = []
+    known = machine() | {"rows as a share of BACI's": options.scale}
+    points = measured_before(target / "curve.json", known) if options.add else []
     for years in sorted(options.years):
-        points.append(measure_size(years, options.scale, options.scratch, keep=options.keep))
-        known = machine() | {"rows as a share of BACI's": options.scale}
+        point = measure_size(years, options.scale, options.scratch, keep=options.keep)
+        points = sorted([*(one for one in points if one.years != years), point], key=lambda one: one.years)
+        known |= machine()
         (target / "curve.md").write_text(report(points, known), encoding="utf-8")
         (target / "curve.json").write_text(_as_json(points, known), encoding="utf-8")
     print((target / "curve.md").read_text(encoding="utf-8"))
+
+
+def measured_before(path: Path, known: Mapping[str, Any]) -> list[Point]:
+    """Read the sizes of a report.
+
+    Raises:
+        SystemExit: it is of another machine, of other versions or of another share of BACI's rows.
+    """
+    if not path.is_file():
+        return []
+    said = json.loads(path.read_text(encoding="utf-8"))
+    if differing := [name for name in SAME if said["machine"].get(name) != known[name]]:
+        raise SystemExit(f"bench: the sizes in {path} were measured with another {', '.join(differing)}.")
+    return [Point(**one) for one in said["points"]]
 
 
 def measure_size(years: int, scale: float, scratch: Path, *, keep: bool) -> Point:
