@@ -24,12 +24,25 @@ from ingest.errors import BadInput
 from ingest.home import PROJECT, REFERENCE, Home
 from ingest.sources import sources
 from ingest.sources.base import Source
-from ingest.tables import BY_YEAR, write_table, years_written
+from ingest.tables import BY_YEAR, parts, write_table, years_written
 from ingest.vintages import Vintage, newest, verify_files
 
 Mode = Literal["snapshot", "live"]
 MODES: tuple[Mode, ...] = ("snapshot", "live")
 VARIABLE = "ORETRACE_MODE"
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A source table, ready to be read.
+
+    Attributes:
+        rows: as declared; none where nothing was chosen.
+        ready: years whose rows are those of one file, which stays as it is.
+    """
+
+    rows: pl.LazyFrame
+    ready: Mapping[int, Path]
 
 
 @dataclass(frozen=True)
@@ -110,14 +123,11 @@ def embedded_tables() -> dict[str, pl.DataFrame]:
 
 def read_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.DataFrame]:
     """Read the chosen editions of one source; see ``scan_tables``."""
-    return {table: frame.collect() for table, frame in scan_tables(home, source, used).items()}
+    return {table: scanned.rows.collect() for table, scanned in scan_tables(home, source, used).items()}
 
 
-def scan_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.LazyFrame]:
-    """Make the chosen editions of one source ready to be read.
-
-    Returns:
-        Table name to rows as declared; no rows where nothing was chosen.
+def scan_tables(home: Home, source: Source, used: list[Used]) -> dict[str, Scanned]:
+    """Make the chosen editions of one source ready to be read, by table.
 
     Raises:
         BadInput: the snapshot is damaged.
@@ -134,8 +144,15 @@ def scan_tables(home: Home, source: Source, used: list[Used]) -> dict[str, pl.La
             if parsed:
                 whole = whole.filter(pl.col("vintage").is_in(embedded) & _before(parsed, source))
             rows.append(whole.lazy())
-        frames[table] = pl.concat(rows)
+        alone = len(parsed) == 1 and (not embedded or source.keeps == "newest_by_year")
+        frames[table] = Scanned(pl.concat(rows), _files_by_year(parsed[0], table) if alone else {})
     return frames
+
+
+def _files_by_year(folder: Path, table: str) -> dict[int, Path]:
+    """Return the file of each year of a table that has such files."""
+    files = parts(folder / f"{table}.parquet") if table in BY_YEAR else []
+    return {int(file.stem): file for file in files if file.stem.isdigit()}
 
 
 def _before(parsed: list[Path], source: Source) -> pl.Expr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,14 +33,23 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     partial.replace(path)
 
 
-def write_scanned(rows: pl.LazyFrame, path: Path) -> None:
-    """Write a table whose rows need not fit in memory: of what ``BY_YEAR`` names, a few years at a time."""
+def write_scanned(rows: pl.LazyFrame, path: Path, ready: Mapping[int, Path] | None = None) -> None:
+    """Write a table whose rows need not fit in memory: of what ``BY_YEAR`` names, a few years at a time.
+
+    Args:
+        rows: of all years.
+        path: ``<table>.parquet``.
+        ready: years whose rows are those of a file that is there and stays as it is.
+    """
     if path.stem not in BY_YEAR:
         write_table(rows.collect(), path)
         return
     with years_written(path, rows.collect_schema()) as writer:
-        for years in years_together(rows_by_year([rows])):
-            writer.add(rows.filter(pl.col("year").is_in(years)).collect())
+        for year, file in (ready or {}).items():
+            writer.link(year, file)
+        rest = rows.filter(~pl.col("year").is_in([*(ready or {})]))
+        for years in years_together(rows_by_year([rest])):
+            writer.add(rest.filter(pl.col("year").is_in(years)).collect())
 
 
 class YearWriter:
@@ -63,6 +72,15 @@ class YearWriter:
                 raise FileExistsError(path)
             part.write_parquet(path, compression="zstd")
         self.rows += frame.height
+
+    def link(self, year: int, file: Path) -> None:
+        """Take a file as that of a year: a hard link to it, for neither is ever written again in its place.
+
+        Raises:
+            FileExistsError: a year that was written before.
+        """
+        (self.folder / f"{year}.parquet").hardlink_to(file)
+        self.rows += pl.scan_parquet(file).select(pl.len()).collect().item()
 
 
 @contextmanager

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ingest.calendar import Release, calendar
 from ingest.fetch import months_between
 from ingest.home import Home
-from ingest.live import choose, embedded_editions, read_tables
+from ingest.live import choose, embedded_editions, read_tables, scan_tables
 from ingest.sources import sources
+from ingest.tables import write_scanned
 from ingest.vintages import add_vintage, keep
 from tests.baci_release import row, write_release
 
@@ -65,6 +67,11 @@ def test_a_release_leaves_the_embedded_years_before_its_first_one(tmp_path: Path
     embedded = flows.filter(vintage="V202601")["year"]
     assert embedded.max() == 2016 and embedded.min() == 2002
     assert flows.filter(vintage="V202701")["year"].unique().sort().to_list() == list(range(2017, 2026))
+    scanned = scan_tables(home, sources()["baci"], choose(home, "live")["baci"])["raw_baci__flows"]
+    assert set(scanned.ready) == set(range(2017, 2026)), "years of the release are files of their own"
+    write_scanned(scanned.rows, tmp_path / "made" / "raw_baci__flows.parquet", scanned.ready)
+    made = pl.read_parquet(tmp_path / "made" / "raw_baci__flows.parquet")
+    assert made.sort(made.columns).equals(flows.sort(flows.columns))
 
 
 def test_an_older_live_edition_does_not_displace_a_newer_embedded_one(tmp_path: Path) -> None:

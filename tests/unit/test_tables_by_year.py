@@ -49,6 +49,18 @@ def test_a_write_that_breaks_off_leaves_the_table_as_it_was(tmp_path: Path) -> N
         writer.add(FRAME.filter(year=2024))
 
 
+def test_a_year_that_is_a_file_already_is_linked_and_not_written_again(tmp_path: Path) -> None:
+    file, path = tmp_path / "2024.parquet", tmp_path / "made" / "trade_flow.parquet"
+    FRAME.filter(year=2024).write_parquet(file)
+    write_scanned(FRAME.lazy(), path, {2024: file})
+    assert (path / "2024.parquet").samefile(file)
+    assert pl.read_parquet(path).rows() == [(2022, 2), (2023, 4), (2024, 1), (2024, 3)]
+    write_scanned(FRAME.filter(year=2024).lazy(), path, {2024: file})
+    assert [part.name for part in parts(path)] == ["2024.parquet"], "no rows are left to be written"
+    write_scanned(FRAME.filter(year=2022).lazy(), path)
+    assert pl.read_parquet(file).height == 2, "what was linked stays when the table is written anew"
+
+
 def test_years_are_worked_on_together_up_to_a_number_of_rows() -> None:
     assert list(years_together({1: 5, 2: 5, 3: 1, 4: 20, 5: 3}, 10)) == [[1, 2], [3], [4], [5]]
     assert list(years_together({}, 10)) == []
