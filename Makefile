@@ -56,7 +56,7 @@ bench: $(READY) ## time and memory: loading, the whole job, the gate, a BACI yea
 	@$(BIN)/python -m bench.site
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bench.look_through
 
-bench-volume: $(READY) ## the job on 1, 4, 10 and 28 years of generated BACI: time and memory of each station (40 minutes, 25 GB of disk)
+bench-volume: $(READY) ## the job on 1, 4, 10 and 28 years of generated BACI: time and memory of each station (45 minutes, 25 GB of disk)
 	@$(BIN)/python -m bench.volume --years 1 4 10 28
 
 picture: $(READY) ## the picture of README, from the site of the last release (needs Debian's chromium)
