@@ -18,7 +18,7 @@ QUESTION = "select count(*) as n from mart_supplier_exposure"
 BAN = ("scenario", "--by", "CHN", "--material", "rare_earths", "--stage", "metal", "--to", "USA", "--format", "csv")
 
 
-def test_a_home_restored_elsewhere_answers_rolls_back_and_runs_as_before(home: Path, tmp_path: Path) -> None:
+def test_a_home_restored_elsewhere_answers_and_rolls_back_as_before(home: Path, tmp_path: Path) -> None:
     archive, folder, moved = tmp_path / "home.tar.gz", tmp_path / "backups", tmp_path / "another" / "place"
     assert oretrace("backup", str(archive), home=home).returncode == 0
     with subprocess.Popen([str(ORETRACE), "run", "--force"], env=_env(home), stderr=subprocess.PIPE, text=True) as run:
@@ -44,6 +44,14 @@ def test_a_home_restored_elsewhere_answers_rolls_back_and_runs_as_before(home: P
     listed = oretrace("releases", home=moved)
     version = listed.stdout.split()[1]
     assert oretrace("rollback", version, home=moved).returncode == 0
+    assert oretrace("verify", home=moved).returncode == 0
+
+
+@pytest.mark.long  # a whole run
+def test_a_restored_home_runs_as_before(home: Path, tmp_path: Path) -> None:
+    archive, moved = tmp_path / "home.tar.gz", tmp_path / "another" / "place"
+    assert oretrace("backup", str(archive), home=home).returncode == 0
+    assert oretrace("restore", str(archive), home=moved).returncode == 0
     shutil.rmtree(home)  # nothing is read from where the backup was taken
     again = oretrace("run", home=moved)
     assert again.returncode == 0, again.stderr
