@@ -22,9 +22,9 @@ run: $(READY) ## run the whole job in snapshot mode and publish
 	@$(BIN)/oretrace run
 
 test: $(READY) ## every test but those that take minutes each (make faults)
-	@$(BIN)/python -m pytest -q -n 3 --dist loadgroup # one more than two cores: some wait for daemons
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-faults: $(READY) ## tests that take minutes each: twenty killed runs, full disks, a clock moved back, a restored home, large ensembles, a shared store
+faults: $(READY) ## tests that take minutes each: killed runs, publications and daemons, full disks, a clock moved back, a restored home, large ensembles, a shared store
 	@$(BIN)/python -m pytest -q -m long tests/pipeline/test_faults_*.py tests/pipeline/test_run.py tests/pipeline/test_restored_home.py tests/pipeline/test_fan_out.py tests/pipeline/test_shared_store.py
 
 $(VENV)/.spark: requirements-spark.lock $(READY)

@@ -28,7 +28,7 @@ from tests.publishers import census, embedded
 from tests.replay import Replay
 from tracing.ensemble import BOUNDS
 
-pytestmark = pytest.mark.xdist_group("runs")
+pytestmark = pytest.mark.xdist_group("fan_out")
 needs_servers = [
     pytest.mark.skipif(MISSING is not None, reason=MISSING or ""),
     pytest.mark.skipif(postgres_binaries() is None, reason="PostgreSQL is not installed (Debian package postgresql)"),

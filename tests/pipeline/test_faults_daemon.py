@@ -69,6 +69,7 @@ def steps_done(instance: dg.DagsterInstance, run_id: str) -> int:
     return len(instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_SUCCESS))
 
 
+@pytest.mark.long  # the usual tests kill the daemon of a production instance
 def test_a_daemon_killed_in_mid_run_leaves_the_run_at_work_and_a_machine_that_dies_is_told_of_once(
     home: Path, got: Received, monkeypatch: pytest.MonkeyPatch
 ) -> None:

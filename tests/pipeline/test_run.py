@@ -89,6 +89,7 @@ while True:
 """
 
 
+@pytest.mark.long  # as above, publication among the moments
 def test_killed_at_twenty_moments_of_publication_no_half_release_is_ever_seen(home: Path, tmp_path: Path) -> None:
     target = tmp_path / "warehouse"
     arguments = [str(home / "build" / "candidate.duckdb"), str(home / "build" / "certificate.json"), str(target)]
