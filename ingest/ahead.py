@@ -22,7 +22,7 @@ def ahead(work: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Ans
     """Do ``work`` for every item, ``AT_ONCE`` of them at once, and give the answers in order.
 
     Raises:
-        Exception: what ``work`` raised, at the place of its answer; nothing after it is begun.
+        Exception: what ``work`` raised, at the place of its answer; no more is begun then.
     """
     todo = iter(items)
     with ThreadPoolExecutor(AT_ONCE) as pool:

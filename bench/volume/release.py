@@ -2,7 +2,7 @@
 
 What belongs here: what a generated year looks like, and writing it. What does not: measuring.
 
-The shape is learnt from the one real year of all pairs that the project embeds (31 codes): how often each country
+The shape is learnt from the one real year of all pairs that the project embeds (30 codes): how often each country
 sells and buys, how many flows a code has, how values spread, what a tonne costs, how many weights are missing. Those
 codes keep their own numbers of flows and the world's dollars and tonnes, other mapped codes are like one of them, and
 codes that nobody maps fill the year to its number of rows.

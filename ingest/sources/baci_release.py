@@ -171,13 +171,13 @@ def _products(archive: Path, name: str) -> frozenset[int]:
 
 def _passed(release: Release, make: Callable[[int, pl.DataFrame, int], Made]) -> Iterator[Made]:
     """Pass over every year; give what is made of the year, its rows of mapped codes and the number of all its rows."""
-    lookup = lookup_of(release.iso3, release.products)
 
     def work(year: int) -> Made:
         with _member(release.archive, release.years[year]) as path:
             return make(year, *scan_year(path, year, lookup))
 
     try:
+        lookup = lookup_of(release.iso3, release.products)
         yield from ahead(work, release.years)
     except SourceChanged as error:
         where = "" if str(release.archive) in str(error) else f"{release.archive}: "

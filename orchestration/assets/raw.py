@@ -51,9 +51,10 @@ def raw_assets(source: Source) -> dg.AssetsDefinition:
         begin(home, context.run.run_id, publishers.mode, settings_of(context.run.run_config))
         problem = publishers.ask(home, source.name, context.log)
         used = choose(home, publishers.mode)[source.name]
+        tables = scan_tables(home, source, used)  # first: what cannot be read is not noted as read
         made_of = fingerprint({item.edition: described(item)["content_sha256"] for item in used})
         note_used(home, source.name, used, problem)
-        for table, scanned in scan_tables(home, source, used).items():
+        for table, scanned in tables.items():
             path = source_table_path(home, table)
             write_scanned(scanned.rows, path, scanned.ready)
             yield dg.MaterializeResult(

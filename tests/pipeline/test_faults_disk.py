@@ -115,7 +115,6 @@ def test_a_disk_that_fills_while_raw_is_written_keeps_nothing_half_and_the_next_
 
         server.misbehave(fills, path="NY.GDP.MKTP.CD", times=1)
         full = oretrace("run", "--mode", "live", home=home, environment=settings)
-        print(full.stderr)
         before.check(home)
         assert full.returncode == 1 and "Traceback" not in full.stderr
         assert "worldbank" not in {source for source, _ in newest(home / "raw")}

@@ -14,6 +14,8 @@ import duckdb
 import polars as pl
 import pytest
 
+from ingest.home import Home
+from ingest.live import used_path
 from ingest.vintages import newest
 from orchestration.assets import raw
 from orchestration.resources import Publishers
@@ -186,6 +188,8 @@ def test_a_raw_vintage_that_was_tampered_with_stops_the_run(live: Live, monkeypa
     page = next((live.home / "raw" / "worldbank").glob("*/*/page-*.json"))
     parsed, text = live.home / "build" / "parsed" / "worldbank", page.read_text()
     parsed.rename(parsed.with_name("elsewhere"))
+    read = used_path(Home(live.home), "worldbank")
+    read.unlink()
     try:
         page.write_text(text.replace("1", "2", 1))
         result = read_offline(live, monkeypatch)
@@ -194,3 +198,4 @@ def test_a_raw_vintage_that_was_tampered_with_stops_the_run(live: Live, monkeypa
     failed = result.failure_data_for_node("raw_worldbank")
     assert not result.success and failed is not None and failed.error is not None
     assert "is not as it was kept" in str(failed.error) and page.name in str(failed.error)
+    assert not read.exists(), "what could not be read is not noted as read"

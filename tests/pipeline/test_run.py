@@ -20,7 +20,7 @@ from orchestration import dbt
 from orchestration.publish import publish, verify
 from tests.pipeline.conftest import ORETRACE, oretrace
 
-# A group of its own, with a first run of its own: the two workers share the long tests.
+# With the other tests that start whole runs, so that these do not run beside one another.
 pytestmark = pytest.mark.xdist_group("runs")
 
 
